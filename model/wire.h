@@ -5,7 +5,8 @@
 #include "model/status.h"
 
 struct hello { uint32_t version; char name[64]; uint64_t epoch, revision; char log_folder[256]; struct desired had; bool has_had; };
-enum wire_kind { WIRE_NONE, WIRE_DESIRED, WIRE_RESYNC, WIRE_HELLO, WIRE_STATUS, WIRE_METRICS, WIRE_BALANCER, WIRE_EVENT, WIRE_BEAT };
+enum wire_kind { WIRE_NONE, WIRE_DESIRED, WIRE_RESYNC, WIRE_HELLO, WIRE_STATUS, WIRE_METRICS, WIRE_BALANCER, WIRE_EVENT, WIRE_BEAT,
+                 WIRE_END /* the agent was told to end: please run `down` */ };
 struct wire_msg {                       /* one decoded message; only the part named by kind is set */
     enum wire_kind kind;
     struct desired desired;
