@@ -1,5 +1,5 @@
-# muster. `make` builds the three programs into build/; `make test`, `make demo`, `make bench`: see README.md.
-# Variables: CC, O (build folder), SAN (e.g. SAN=address,undefined), WERROR=1.
+# muster. `make` builds the three programs into build/; `make help` says what else there is.
+# Variables: CC, O (build folder), SAN (e.g. SAN=address,undefined), WERROR=1, SEEDS (of `make sim`), FUZZ_S (seconds a target).
 CC      ?= cc
 O       ?= build
 PREFIX  ?= /usr/local
@@ -23,7 +23,7 @@ srcs = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 objs = $(patsubst %.c,$(O)/%.o,$(call srcs,$(1)))
 LIB = $(O)/lib$(1).a
 
-.PHONY: all clean test demo bench lint deps
+.PHONY: all clean deps help demo test unit sim scenario soak bench lint fuzz fuzzers mutants tools
 all: $(addprefix $(O)/,$(PROGRAMS))
 
 # --- libraries, one a folder -------------------------------------------------------------------
@@ -55,10 +55,69 @@ UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*
 ALL_LIBS := $(addprefix $(O)/lib,$(addsuffix .a,$(SUBDIRS)))
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(ALL_LIBS)
 	$(CC) $(ALLCFLAGS) -o $@ $< -Wl,--start-group $(ALL_LIBS) -Wl,--end-group -Wl,--as-needed $(LIBS_all) -lcmocka
-unit: $(UNIT)
-	@for t in $(UNIT); do $$t || exit 1; done
+
+# --- the simulator, fuzz targets, load generator and floor programs --------------------------------
+test_objs = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)))
+$(O)/sim: $(call test_objs,tests/sim/*.c) $(ALL_LIBS)
+	$(link)
+FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(ALL_LIBS)
+	$(link) -fsanitize=fuzzer
+fuzzers: $(FUZZERS)
+$(O)/load: $(call test_objs,tests/bench/load*.c tests/bench/answer.c tests/bench/profile.c) $(O)/libbase.a
+	$(link)
+$(O)/floor: $(O)/tests/bench/floor.o
+	$(link)
+TOOLS := $(patsubst tests/tools/%.c,$(O)/%,$(wildcard tests/tools/*.c))
+$(TOOLS): $(O)/%: $(O)/tests/tools/%.o
+	$(link)
+tools: $(O)/load $(O)/floor $(TOOLS)
+
+# --- what a person types (`make help`). The rules call make again: on a fresh machine the libraries' flags are known only after `deps` ---
+RUN   := tests/run.py
+QUIET := $(MAKE) --no-print-directory
+SEEDS ?= 300
+FUZZ_S ?= 20
+KINDS := flask_sync1 flask_sync4 flask_gthread fastapi
+QUICK := $(wildcard $(addprefix tests/scenario/,config_errors.sh first_answer.sh kill_instance.sh port_in_use.sh after_order.sh down_order.sh)) \
+         "tests/scenario/scale_under_load.sh flask_gthread 1"
+SCENARIOS := $(filter-out %/lib.sh %/scale_under_load.sh,$(wildcard tests/scenario/*.sh))
+SCALING = $(foreach k,$(KINDS),"tests/scenario/scale_under_load.sh $(k) $(1)")
+export O
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+deps: ## install what is missing to build, run and test (apt-get)
+	@etc/deps.sh all
+demo: ## an API behind a balancer, a load that rises and falls, and muster following it
+	@etc/deps.sh run && $(QUIET) all $(O)/load && etc/demo.sh
+test: ## lint, unit tests, simulator and the quick scenarios
+	@etc/deps.sh all && $(QUIET) all tools && $(QUIET) run-tests
+unit: $(UNIT) ## the unit tests
+	@$(RUN) --timeout 60 $(UNIT)
+sim: $(O)/sim ## the simulated cluster, SEEDS random runs
+	@$(RUN) --timeout 900 "$(O)/sim --seeds $(SEEDS)"
+lint: ## who includes whom, what pure files may call, banned functions
+	@$(RUN) tests/lint.sh
+scenario: all tools ## the real programs with real peers, all stories
+	@$(RUN) --timeout 120 $(SCENARIOS) $(call SCALING,5)
+soak: all tools ## each kind of application scaled up and down 100 times under load
+	@$(RUN) --timeout 14400 $(call SCALING,100)
+bench: all tools ## the figures, as a table and as build/bench.json
+	@tests/bench/bench.py
+mutants: all tools ## planted defects: the suite must catch each
+	@tests/mutants/run.sh
+fuzz: ## each fuzz target for FUZZ_S seconds, under ASan and UBSan
+	@$(QUIET) O=$(O)-fuzz CC=clang SAN=fuzzer-no-link,address,undefined fuzzers
+	@$(QUIET) O=$(O)-fuzz CC=clang run-fuzzers
+.PHONY: run-tests run-fuzzers
+run-tests: $(UNIT) $(O)/sim
+	@$(RUN) --timeout 60 tests/lint.sh $(UNIT) "$(O)/sim --seeds $(SEEDS)" $(QUICK)
+run-fuzzers:
+	@mkdir -p $(O)/corpus; for f in $(notdir $(FUZZERS)); do mkdir -p $(O)/corpus/$$f; done
+	@$(RUN) --timeout 120 $(foreach f,$(FUZZERS),"$(f) -max_total_time=$(FUZZ_S) -timeout=5 -rss_limit_mb=1024 -print_final_stats=0 -verbosity=0 -artifact_prefix=$(O)/corpus/crash- $(O)/corpus/$(notdir $(f)) $(wildcard tests/fuzz/corpus/$(notdir $(f)))")
 .PRECIOUS: $(O)/%.o
 
 clean:
-	rm -rf $(O)
+	rm -rf $(O) $(O)-fuzz
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
