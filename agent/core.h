@@ -42,7 +42,9 @@ struct agent_action {
 struct agent_core *agent_core_new(uint64_t seed);
 void agent_core_free(struct agent_core *c);
 bool agent_core_next(struct agent_core *c, struct agent_action *ret);
-int64_t agent_core_deadline(const struct agent_core *c);       /* next time agent_core_tick wants a call; INT64_MAX: none */
+/* Next time agent_core_tick wants a call; INT64_MAX: none. Until the first tick nothing is started, stopped or probed (what runs must be
+ * adopted before), and the deadline is 0: so call tick once after the adoption, also if there was nothing to adopt. */
+int64_t agent_core_deadline(const struct agent_core *c);
 void agent_core_tick(struct agent_core *c, int64_t now);
 
 /* The whole desired set; takes it over (zeroes *d). -ESTALE (and *d freed) for a lower epoch, or a lower revision within the epoch.
@@ -52,6 +54,10 @@ int agent_core_desired(struct agent_core *c, int64_t now, struct desired *d);
 /* At the agent's start, after agent_core_desired from disk and before any tick: what the keeper has. Unknown ids are adopted as
  * unwanted (WANT_STOP) only if a desired set was ever loaded; else left alone and told. */
 void agent_core_adopt(struct agent_core *c, int64_t now, const char *id, int32_t pid, bool running, bool populated, struct exit_info exit, int64_t started_ms);
+/* After agent_core_adopt of a running process, what the agent itself had noted about that very pid: was it ready (then it is so at once, and the next
+ * probes decide as usual: no flip), how often was it restarted, which generation is it (0: not known, taken as the wanted one; another than
+ * the wanted one: stopped, then started anew). */
+void agent_core_adopt_ready(struct agent_core *c, int64_t now, const char *id, bool ready, uint32_t restarts, uint64_t generation);
 
 void agent_core_spawned(struct agent_core *c, int64_t now, const char *id, uint64_t serial, int32_t pid);
 void agent_core_spawn_failed(struct agent_core *c, int64_t now, const char *id, uint64_t serial, const char *cause);
