@@ -1,0 +1,34 @@
+/* runner_internal.h - what the three files of the runner share. */
+#pragma once
+#include <uthash.h>
+#include "agent/probe.h"
+#include "agent/runner.h"
+#include "base/cleanup.h"
+
+struct runner_inst {                            /* one slot that has or had a process */
+    char id[ID_SIZE];
+    struct runner *r;
+    uint64_t serial;                            /* of the last AA_SPAWN */
+    int32_t pid;                                /* 0: none runs */
+    char cgroup[160];
+    uv_poll_t *notify; int notify_fd;
+    UT_hash_handle hh;
+};
+struct runner {
+    struct runner_options o;
+    struct runner_inst *insts;
+    struct attempt *attempts;                   /* by helper id */
+};
+struct runner_inst *runner_inst(struct runner *r, const char *id, bool make);
+void runner_settle(struct runner *r);
+
+/* runner_attempt.c: `what` is a probe_role, or PROBE_ROLE_COUNT + a hook_kind. */
+void runner_probe(struct runner *r, const struct agent_action *a);
+void runner_hook(struct runner *r, const struct agent_action *a);
+void runner_cancel(struct runner *r, const char *id, int what);
+bool runner_attempt_on_keeper(struct runner *r, const struct k_msg *m);     /* false: not about a helper */
+void runner_attempts_free(struct runner *r);
+
+/* runner_notify.c */
+void runner_notify_open(struct runner_inst *i, int fd);
+void runner_notify_close(struct runner_inst *i);

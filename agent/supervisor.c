@@ -1,0 +1,391 @@
+/* supervisor.c - the agent's unprivileged role: the pure core, and around it keeper, controller, probes, figures and balancers.
+ *
+ * Start: (1) the last desired set from disk goes to the core, (2) the keeper lists what it has and the core adopts it, (3) only then are
+ * actions carried out and the controller is called. So a restart starts nothing twice and stops nothing. */
+#include "agent/supervisor.h"
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include "agent/balancers.h"
+#include "agent/disk.h"
+#include "agent/figures.h"
+#include "agent/keeper_proto.h"
+#include "agent/runner.h"
+#include "agent/uplink.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { SAVE_DELAY_MS = 100, FIGURES_MS = 1000, PORT_FIRST = 20000, PORT_LAST = 29999 };
+
+struct supervisor {
+    uv_loop_t loop;
+    uv_timer_t deadline, save, figures_timer;
+    uv_prepare_t before_sleep;
+    uv_signal_t sigterm;
+    char *state_folder, *run_folder, *log_folder;
+    struct agent_core *core;
+    struct keeper_client *keeper;
+    struct runner *runner;
+    struct ports *ports;
+    struct balancers *balancers;
+    struct figures *figures;
+    struct uplink *uplink;
+    struct ready_list were_ready;               /* of the supervisor before this one */
+    bool listed;                                /* the keeper has told all it has */
+    bool end_asked, end_sent;                   /* SIGTERM came; K_END was sent */
+    bool ready_changed, status_changed;
+    char (*changed)[ID_SIZE]; size_t changed_n, changed_cap;    /* instances whose status the controller has not got */
+};
+
+static void settle(void *arg);
+
+/* --- telling the controller ---------------------------------------------------------------------------------- */
+static void mark_changed(struct supervisor *s, const char *id)
+{
+    for (size_t i = 0; i < s->changed_n; i++)
+        if (!strcmp(s->changed[i], id))
+            return;
+    if (s->changed_n == s->changed_cap) {
+        s->changed_cap = s->changed_cap ? s->changed_cap * 2 : 64;
+        s->changed = xrealloc(s->changed, s->changed_cap * sizeof(*s->changed));
+    }
+    fixed_copy(s->changed[s->changed_n++], ID_SIZE, id);
+}
+
+static void send_status(struct supervisor *s, bool full)
+{
+    size_t max = full ? agent_core_count(s->core) : s->changed_n;
+    struct wire_msg m = { .kind = WIRE_STATUS };
+    int64_t now = clock_mono_ms();
+
+    if (!uplink_up(s->uplink) || (!full && !max))
+        return;
+    m.status.v = xcalloc(max ? max : 1, sizeof(*m.status.v));
+    m.status.full = full;
+    m.status.seq = uplink_next_seq(s->uplink);
+    for (size_t i = 0; i < max; i++)
+        if (full ? agent_core_status_at(s->core, now, i, &m.status.v[m.status.n]) : agent_core_status(s->core, now, s->changed[i], &m.status.v[m.status.n]))
+            m.status.n++;
+    uplink_send(s->uplink, &m);
+    free(m.status.v);
+}
+
+/* Once a round of the loop, before it sleeps: all that changed in the round goes out as one message. */
+static void on_before_sleep(uv_prepare_t *p)
+{
+    struct supervisor *s = p->data;
+
+    if (!s->changed_n)
+        return;
+    send_status(s, false);
+    s->changed_n = 0;
+}
+
+/* An instance that the core has forgotten has no status any more: only a full one can tell that. */
+static void tell_forgotten(struct supervisor *s)
+{
+    send_status(s, true);
+    s->changed_n = 0;
+}
+
+static void send_event(struct supervisor *s, int level, const char *kind, const char *subject, const char *text)
+{
+    struct wire_msg m = { .kind = WIRE_EVENT };
+
+    m.event.wall_ms = clock_wall_ms();
+    m.event.level = level;
+    fixed_copy(m.event.kind, sizeof(m.event.kind), kind);
+    fixed_copy(m.event.subject, sizeof(m.event.subject), subject);
+    fixed_copy(m.event.text, sizeof(m.event.text), text);
+    if (s->uplink)
+        uplink_send(s->uplink, &m);
+    log_line((enum log_level)level, "%s: %s: %s", subject, kind, text);
+}
+
+static void on_balancer_report(void *arg, const struct balancer_report *r)
+{
+    struct supervisor *s = arg;
+    struct wire_msg m = { .kind = WIRE_BALANCER, .balancer = *r };
+
+    if (s->uplink)
+        uplink_send(s->uplink, &m);
+}
+
+static void on_balancer_event(void *arg, int level, const char *kind, const char *subject, const char *text)
+{
+    send_event(arg, level, kind, subject, text);
+}
+
+/* --- the core's actions ---------------------------------------------------------------------------------------- */
+static void on_status_changed(struct supervisor *s, const char *id)
+{
+    struct inst_status st;
+
+    mark_changed(s, id);
+    s->ready_changed = true;
+    if (agent_core_status(s->core, clock_mono_ms(), id, &st)) {
+        if (st.exited)
+            balancers_instance_gone(s->balancers, id);
+        else if (st.state == INST_READY)
+            balancers_instance_back(s->balancers, id);
+    }
+}
+
+static void act(struct supervisor *s, const struct agent_action *a)
+{
+    switch (a->kind) {
+    case AA_STATUS: on_status_changed(s, a->id); break;
+    case AA_EVENT: send_event(s, a->level, a->event, a->id, a->text); break;
+    case AA_FORGET:
+        runner_act(s->runner, a);
+        tell_forgotten(s);
+        break;
+    default: runner_act(s->runner, a); break;
+    }
+}
+
+static void maybe_end(struct supervisor *s)
+{
+    if (s->end_sent || !agent_core_all_ended(s->core) || !balancers_ended(s->balancers))
+        return;
+    log_note("all has ended");
+    s->end_sent = true;
+    keeper_client_end(s->keeper);
+}
+
+static void on_save(uv_timer_t *t);
+static void on_deadline(uv_timer_t *t)
+{
+    struct supervisor *s = t->data;
+
+    agent_core_tick(s->core, clock_mono_ms());
+    settle(s);
+}
+
+static void settle(void *arg)
+{
+    struct supervisor *s = arg;
+    struct agent_action a;
+
+    if (!s->listed)
+        return;
+    while (agent_core_next(s->core, &a))
+        act(s, &a);
+    if (s->ready_changed && !uv_is_active((uv_handle_t *)&s->save))
+        uv_timer_start(&s->save, on_save, SAVE_DELAY_MS, 0);
+    int64_t at = agent_core_deadline(s->core), now = clock_mono_ms();
+    if (at == INT64_MAX)
+        uv_timer_stop(&s->deadline);
+    else
+        uv_timer_start(&s->deadline, on_deadline, (uint64_t)(at > now ? at - now : 0), 0);
+    maybe_end(s);
+}
+
+static void on_save(uv_timer_t *t)
+{
+    struct supervisor *s = t->data;
+    struct err e = { "" };
+
+    s->ready_changed = false;
+    if (disk_save_ready(s->run_folder, s->core, clock_mono_ms(), &e))
+        log_warn("the list of ready instances is not saved: %s", e.text);
+}
+
+/* --- the keeper ---------------------------------------------------------------------------------------------------- */
+static void on_listed(struct supervisor *s);
+
+static void adopt_ready(struct supervisor *s, const struct k_state *k)
+{
+    const struct ready_entry *r = ready_list_find(&s->were_ready, k->id);
+
+    if (r && r->pid == k->pid && k->running)
+        agent_core_adopt_ready(s->core, k->id, r->ready, r->restarts);
+}
+
+static void on_keeper(void *arg, const struct k_msg *m, int fd)
+{
+    struct supervisor *s = arg;
+
+    if (m->verb == K_REPLY && m->u.reply.verb == K_LIST) {
+        on_listed(s);
+        return;
+    }
+    if (m->verb == K_HELD || m->u.state.kind == K_BALANCER ? balancers_on_keeper(s->balancers, m) : balancers_owns(s->balancers, m->u.id.id)) {
+        if (m->verb != K_HELD && m->u.state.kind != K_BALANCER)
+            balancers_on_keeper(s->balancers, m);
+        if (fd >= 0)
+            close(fd);
+    } else {
+        runner_on_keeper(s->runner, m, fd);
+        if (m->verb == K_STATE)
+            adopt_ready(s, &m->u.state);
+    }
+    settle(s);
+}
+
+/* --- the controller ---------------------------------------------------------------------------------------------------- */
+static void on_hello(void *arg, struct hello *h)
+{
+    struct supervisor *s = arg;
+    const struct desired *d = agent_core_wanted(s->core);
+
+    h->version = 1;
+    fixed_copy(h->name, sizeof(h->name), "local");
+    fixed_copy(h->log_folder, sizeof(h->log_folder), s->log_folder);
+    if (d) {
+        h->epoch = d->epoch;
+        h->revision = d->revision;
+        h->had = *d;
+        h->has_had = true;
+    }
+}
+
+static void on_connected(void *arg)
+{
+    struct supervisor *s = arg;
+
+    send_status(s, true);
+    s->changed_n = 0;
+    balancers_report(s->balancers);
+}
+
+static void take_desired(struct supervisor *s, struct desired *d)
+{
+    struct err e = { "" };
+    int rc = agent_core_desired(s->core, clock_mono_ms(), d);
+
+    if (rc) {
+        log_warn("a desired set of an older controller or revision was refused");
+        return;
+    }
+    const struct desired *wanted = agent_core_wanted(s->core);
+    balancers_set(s->balancers, wanted);
+    if (disk_save_desired(s->state_folder, wanted, &e))
+        log_warn("what is wanted is not saved for a restart: %s", e.text);
+    settle(s);
+}
+
+static void on_controller_message(void *arg, struct wire_msg *m)
+{
+    struct supervisor *s = arg;
+
+    if (m->kind == WIRE_RESYNC)
+        on_connected(s);
+    else if (m->kind == WIRE_DESIRED && !s->end_sent)
+        take_desired(s, &m->desired);
+}
+
+/* --- figures ------------------------------------------------------------------------------------------------------------- */
+static void on_figures(uv_timer_t *t)
+{
+    struct supervisor *s = t->data;
+    struct wire_msg m = { .kind = WIRE_METRICS };
+
+    if (!s->listed)
+        return;
+    figures_round(s->figures, clock_mono_ms(), &m);
+    uplink_send(s->uplink, &m);
+    wire_msg_done(&m);
+}
+
+/* --- start and end --------------------------------------------------------------------------------------------------------- */
+static void load_desired(struct supervisor *s)
+{
+    struct desired d;
+    struct err e = { "" };
+    int rc = disk_load_desired(s->state_folder, &d, &e);
+
+    if (rc == -EBADMSG)
+        log_error("%s; what runs is left untouched until the controller says more", e.text);
+    if (!rc)
+        agent_core_desired(s->core, clock_mono_ms(), &d);
+}
+
+static void tell_ports(struct supervisor *s)
+{
+    struct inst_status st;
+
+    for (size_t i = 0; agent_core_status_at(s->core, clock_mono_ms(), i, &st); i++) {
+        uint32_t port = ports_of(s->ports, st.id);
+        if (port)
+            agent_core_port(s->core, st.id, port);
+    }
+}
+
+static void on_listed(struct supervisor *s)
+{
+    static const struct uplink_ops ops = { on_hello, on_connected, on_controller_message };
+    cleanup_free char *path = xasprintf("%s/agent.sock", s->run_folder);
+
+    s->listed = true;
+    ready_list_done(&s->were_ready);
+    if (agent_core_wanted(s->core))
+        balancers_set(s->balancers, agent_core_wanted(s->core));
+    agent_core_tick(s->core, clock_mono_ms());
+    s->uplink = uplink_new(&s->loop, path, &ops, s);
+    settle(s);
+}
+
+/* The keeper was told to end: the controller runs `down`; without one, all is stopped as it stands. */
+static void on_sigterm(uv_signal_t *sig, int signo)
+{
+    struct supervisor *s = sig->data;
+    struct wire_msg m = { .kind = WIRE_END };
+
+    (void)signo;
+    s->end_asked = true;
+    if (s->uplink && uplink_up(s->uplink)) {
+        uplink_send(s->uplink, &m);
+        return;
+    }
+    log_note("told to end, and there is no controller: stopping all");
+    agent_core_end(s->core, clock_mono_ms());
+    balancers_set(s->balancers, agent_core_wanted(s->core));
+    settle(s);
+}
+
+static void init_handles(struct supervisor *s)
+{
+    uv_timer_init(&s->loop, &s->deadline);
+    uv_timer_init(&s->loop, &s->save);
+    uv_timer_init(&s->loop, &s->figures_timer);
+    uv_prepare_init(&s->loop, &s->before_sleep);
+    uv_signal_init(&s->loop, &s->sigterm);
+    s->deadline.data = s->save.data = s->figures_timer.data = s->before_sleep.data = s->sigterm.data = s;
+    uv_signal_start(&s->sigterm, on_sigterm, SIGTERM);
+    uv_prepare_start(&s->before_sleep, on_before_sleep);
+    uv_timer_start(&s->figures_timer, on_figures, FIGURES_MS, FIGURES_MS);
+}
+
+static void init_parts(struct supervisor *s)
+{
+    static const struct keeper_client_ops keeper_ops = { .on_msg = on_keeper };
+
+    s->core = agent_core_new((uint64_t)clock_mono_ns() ^ (uint64_t)getpid());
+    s->ports = ports_open(s->state_folder, "127.0.0.1", PORT_FIRST, PORT_LAST);
+    s->keeper = keeper_client_new(&s->loop, KEEPER_FD, &keeper_ops, s);
+    s->runner = runner_new(&(struct runner_options){ &s->loop, s->core, s->keeper, s->ports, "127.0.0.1", settle, s });
+    s->balancers = balancers_new(&(struct balancers_options){ &s->loop, s->run_folder, s->state_folder, s->keeper, on_balancer_report, on_balancer_event, settle, s });
+    s->figures = figures_new(s->core, s->runner, s->balancers);
+}
+
+int supervisor_main(const char *state_dir, const char *run_dir)
+{
+    struct supervisor *s = xcalloc(1, sizeof(*s));
+
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    s->state_folder = xstrdup(state_dir);
+    s->run_folder = xstrdup(run_dir);
+    s->log_folder = xasprintf("%s/log", state_dir);
+    uv_loop_init(&s->loop);
+    init_handles(s);
+    init_parts(s);
+    disk_load_ready(s->run_folder, &s->were_ready);
+    load_desired(s);
+    tell_ports(s);
+    keeper_client_list(s->keeper);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    return 0;
+}
