@@ -66,7 +66,7 @@ void disk_load_ready(const char *run_folder, struct ready_list *ret)
     for (char *save = NULL, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         struct ready_entry r = { .pid = 0 };
         int ready = 0;
-        if (sscanf(line, "%63s %" SCNd32 " %d %" SCNu32, r.id, &r.pid, &ready, &r.restarts) != 4)
+        if (sscanf(line, "%63s %" SCNd32 " %d %" SCNu32 " %" SCNu64, r.id, &r.pid, &ready, &r.restarts, &r.generation) != 5)
             continue;
         r.ready = ready == 1;
         ret->v = xrealloc(ret->v, (ret->n + 1) * sizeof(*ret->v));
@@ -81,7 +81,7 @@ int disk_save_ready(const char *run_folder, const struct agent_core *core, int64
     struct inst_status s;
 
     for (size_t i = 0; agent_core_status_at(core, now, i, &s); i++)
-        strbuf_printf(&out, "%s %d %d %u\n", s.id, s.pid, s.state == INST_READY, s.restarts);
+        strbuf_printf(&out, "%s %d %d %u %" PRIu64 "\n", s.id, s.pid, s.state == INST_READY, s.restarts, s.generation);
     return file_write_atomic(path, strbuf_str(&out), out.len, 0600, 0, e);
 }
 

@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { SAVE_DELAY_MS = 100, FIGURES_MS = 1000, PORT_FIRST = 20000, PORT_LAST = 29999 };
+enum { SAVE_DELAY_MS = 100, FIGURES_MS = 1000 };
 
 struct supervisor {
     uv_loop_t loop;
@@ -145,9 +145,13 @@ static void act(struct supervisor *s, const struct agent_action *a)
     }
 }
 
+/* Balancers end last: until the last instance is gone they answer people. */
 static void maybe_end(struct supervisor *s)
 {
-    if (s->end_sent || !agent_core_all_ended(s->core) || !balancers_ended(s->balancers))
+    if (s->end_sent || !agent_core_all_ended(s->core))
+        return;
+    balancers_set(s->balancers, NULL);
+    if (!balancers_ended(s->balancers))
         return;
     log_note("all has ended");
     s->end_sent = true;
@@ -200,7 +204,14 @@ static void adopt_ready(struct supervisor *s, const struct k_state *k)
     const struct ready_entry *r = ready_list_find(&s->were_ready, k->id);
 
     if (r && r->pid == k->pid && k->running)
-        agent_core_adopt_ready(s->core, k->id, r->ready, r->restarts);
+        agent_core_adopt_ready(s->core, clock_mono_ms(), k->id, r->ready, r->restarts, r->generation);
+}
+
+static bool about_balancer(struct supervisor *s, const struct k_msg *m)
+{
+    bool has_kind = m->verb == K_STATE || m->verb == K_SPAWNED || m->verb == K_EXITED || m->verb == K_EMPTY || m->verb == K_OOM;
+
+    return m->verb == K_HELD || (has_kind && m->u.state.kind == K_BALANCER) || balancers_owns(s->balancers, m->u.id.id);
 }
 
 static void on_keeper(void *arg, const struct k_msg *m, int fd)
@@ -211,9 +222,8 @@ static void on_keeper(void *arg, const struct k_msg *m, int fd)
         on_listed(s);
         return;
     }
-    if (m->verb == K_HELD || m->u.state.kind == K_BALANCER ? balancers_on_keeper(s->balancers, m) : balancers_owns(s->balancers, m->u.id.id)) {
-        if (m->verb != K_HELD && m->u.state.kind != K_BALANCER)
-            balancers_on_keeper(s->balancers, m);
+    if (about_balancer(s, m)) {
+        balancers_on_keeper(s->balancers, m);
         if (fd >= 0)
             close(fd);
     } else {
@@ -298,8 +308,10 @@ static void load_desired(struct supervisor *s)
 
     if (rc == -EBADMSG)
         log_error("%s; what runs is left untouched until the controller says more", e.text);
-    if (!rc)
+    if (!rc) {
+        d.end = false;                          /* it was about the run before this one */
         agent_core_desired(s->core, clock_mono_ms(), &d);
+    }
 }
 
 static void tell_ports(struct supervisor *s)
@@ -327,6 +339,28 @@ static void on_listed(struct supervisor *s)
     settle(s);
 }
 
+/* Without a controller: what is wanted, but with each instance stopped. Not saved: the next start is a normal one. */
+static void stop_all(struct supervisor *s)
+{
+    cleanup_strbuf struct strbuf packed = STRBUF_INIT;
+    struct wire_msg m = { .kind = WIRE_DESIRED };
+    struct err e = { "" };
+    const struct desired *wanted = agent_core_wanted(s->core);
+    struct desired d = { .end = true };
+
+    if (wanted) {
+        m.desired = *wanted;                    /* borrowed for the packing: a deep copy by way of the wire */
+        wire_pack(&m, &packed);
+        if (!wire_unpack_to_agent(packed.s, packed.len, &m, &e))
+            d = m.desired;
+    }
+    for (size_t i = 0; i < d.item_n; i++)
+        d.items[i].want = WANT_STOP;
+    d.end = true;
+    agent_core_desired(s->core, clock_mono_ms(), &d);
+    settle(s);
+}
+
 /* The keeper was told to end: the controller runs `down`; without one, all is stopped as it stands. */
 static void on_sigterm(uv_signal_t *sig, int signo)
 {
@@ -340,9 +374,7 @@ static void on_sigterm(uv_signal_t *sig, int signo)
         return;
     }
     log_note("told to end, and there is no controller: stopping all");
-    agent_core_end(s->core, clock_mono_ms());
-    balancers_set(s->balancers, agent_core_wanted(s->core));
-    settle(s);
+    stop_all(s);
 }
 
 static void init_handles(struct supervisor *s)
