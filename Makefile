@@ -93,6 +93,7 @@ demo: ## an API behind a balancer, a load that rises and falls, and muster follo
 	@etc/deps.sh run && $(QUIET) all $(O)/load && etc/demo.sh
 test: ## lint, unit tests, simulator and the quick scenarios
 	@etc/deps.sh all && $(QUIET) all tools && $(QUIET) run-tests
+unit-programs: $(UNIT)
 unit: $(UNIT) ## the unit tests
 	@$(RUN) --timeout 60 $(UNIT)
 sim: $(O)/sim ## the simulated cluster, SEEDS random runs
@@ -110,7 +111,7 @@ mutants: all tools ## planted defects: the suite must catch each
 fuzz: ## each fuzz target for FUZZ_S seconds, under ASan and UBSan
 	@$(QUIET) O=$(O)-fuzz CC=clang SAN=fuzzer-no-link,address,undefined fuzzers
 	@$(QUIET) O=$(O)-fuzz CC=clang run-fuzzers
-.PHONY: run-tests run-fuzzers
+.PHONY: run-tests run-fuzzers unit-programs
 run-tests: $(UNIT) $(O)/sim
 	@$(RUN) --timeout 60 tests/lint.sh $(UNIT) "$(O)/sim --seeds $(SEEDS)" $(QUICK)
 run-fuzzers:
@@ -119,5 +120,5 @@ run-fuzzers:
 .PRECIOUS: $(O)/%.o
 
 clean:
-	rm -rf $(O) $(O)-fuzz
+	rm -rf $(O) $(O)-fuzz $(O)-clang $(O)-asan
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

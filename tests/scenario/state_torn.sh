@@ -1,0 +1,26 @@
+#!/bin/bash
+# The state file is destroyed while muster runs, and its controller dies: it says clearly what is wrong with which file, changes nothing,
+# and the instances and their traffic go on.
+# timeout: 60
+. "$(dirname "$0")/lib.sh"
+PORT=$(free_port)
+api_config flask_gthread 2
+up
+expect "two are ready" ready api 2
+was=$(pids api)
+db=$(find "$MUSTER_STATE" -name '*.db' ! -name '*event*' | head -1)
+[ -n "$db" ] || fail "no database below $MUSTER_STATE"
+for f in "$db" "$db-wal"; do
+    [ -s "$f" ] && dd if=/dev/urandom of="$f" bs=4096 count=4 conv=notrunc status=none
+done
+kill -9 "$(role_pid musterd)"
+say "destroyed $db and killed the controller"
+said() {
+    timeout 5 "$B/musterctl" status >"$T/out" 2>&1
+    grep -rhsiE "(corrupt|damaged|malformed|not a database|torn|broken)" "$T/out" "$T/up.log" "$MUSTER_STATE" --include='*.log' --include=out --include=up.log | grep -q "$(basename "$db")"
+}
+wait_for 10 "it is said which file is broken" said
+sleep 2
+for p in $was; do expect "instance process $p lives" kill -0 "$p"; done
+expect "traffic goes on" answers /
+rm -f "$db" "$db-wal" "$db-shm"
