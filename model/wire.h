@@ -1,5 +1,6 @@
 /* wire.h - the structs of desired.h and status.h as protobuf messages (model/muster.proto), both ways. Every string that comes in is
- * bounded and checked (ids, names, states in range); -EBADMSG with a reason for anything else, outputs untouched. Pure. */
+ * bounded and checked (ids, names, states in range); -EBADMSG with a reason for anything else, outputs untouched. Two things are put right
+ * instead: free text (reasons, problems) is cut and cleaned, and a figure that is infinite or negative counts as missing (NaN). Pure. */
 #pragma once
 #include "model/desired.h"
 #include "model/status.h"
