@@ -6,14 +6,26 @@
 #include "model/spec.h"
 #include "model/status.h"
 
-enum { SCALE_RULES_MAX = 8, SCALE_HISTORY = 64 };
+enum { SCALE_RULES_MAX = 8, SCALE_HISTORY = 64, SCALE_WINDOW = 12 };
+
+/* The rules, each over what is known (a sample counts if it is fresh, finite and past the instance's first seconds):
+ *   cpu        sum of use / target over the samples, rounded up. Asked for fewer, each instance without a sample counts as if at its target;
+ *              asked for more, as idle; ready ones only may ask for fewer, unready ones too for more (overload makes unready).
+ *   in_flight, queue     the service's total / target, rounded up
+ *   latency    up: settled instances x value / target. Down: by one or 10% at a time, and only below half of the target, since latency
+ *              says little about how much room there is. Fewer than 3/(1-q) requests: says nothing; if few are in flight as well (no more
+ *              than one each) the other rules may go down without it, else it holds.
+ * Within 10% of the target a rule asks for what there is. The largest answer wins. A rule without data never lets it get smaller. Then:
+ * min..max; up.wait (asked for without a break so long); down.wait (the largest answer within that time, kept in SCALE_WINDOW parts);
+ * the limits per period, by which at least one may always move. */
 
 /* One instance as the scaler sees it. Only ready ones of the wanted revision, past their first seconds, count (I10). */
 struct scale_sample { bool ready, settled; struct inst_metrics m; };
 struct scale_memory {               /* kept by the caller between calls, persisted */
     int64_t changes_at[SCALE_HISTORY]; int32_t changes[SCALE_HISTORY]; uint32_t change_n;   /* for the limits per period */
     int64_t up_since, down_since;   /* since when the rules have asked for more / fewer without a break; 0: not */
-    uint32_t down_max;              /* the largest proposal since down_since: the stabilization window's answer */
+    uint32_t down_max;              /* the largest answer within down.wait: the stabilization window's answer */
+    uint32_t window[SCALE_WINDOW]; int64_t window_part;     /* the largest answer of each part of that time; the number of the newest part */
 };
 struct scale_input {
     const struct scale_spec *policy; uint32_t min, max, current;
