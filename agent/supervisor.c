@@ -34,7 +34,8 @@ struct supervisor {
     struct ready_list were_ready;               /* of the supervisor before this one */
     bool listed;                                /* the keeper has told all it has */
     bool end_asked, end_sent;                   /* SIGTERM came; K_END was sent */
-    bool ready_changed, status_changed;
+    bool ready_changed;
+    bool forgotten;                             /* an instance is gone from the core: only a full status can tell that */
     char (*changed)[ID_SIZE]; size_t changed_n, changed_cap;    /* instances whose status the controller has not got */
 };
 
@@ -76,17 +77,11 @@ static void on_before_sleep(uv_prepare_t *p)
 {
     struct supervisor *s = p->data;
 
-    if (!s->changed_n)
+    if (!s->changed_n && !s->forgotten)
         return;
-    send_status(s, false);
+    send_status(s, s->forgotten);
     s->changed_n = 0;
-}
-
-/* An instance that the core has forgotten has no status any more: only a full one can tell that. */
-static void tell_forgotten(struct supervisor *s)
-{
-    send_status(s, true);
-    s->changed_n = 0;
+    s->forgotten = false;
 }
 
 static void send_event(struct supervisor *s, int level, const char *kind, const char *subject, const char *text)
@@ -139,7 +134,7 @@ static void act(struct supervisor *s, const struct agent_action *a)
     case AA_EVENT: send_event(s, a->level, a->event, a->id, a->text); break;
     case AA_FORGET:
         runner_act(s->runner, a);
-        tell_forgotten(s);
+        s->forgotten = true;
         break;
     default: runner_act(s->runner, a); break;
     }
