@@ -18,6 +18,8 @@ load_stop
 load_query "bad[:20]"
 lost=$(load_query "len([x for x in bad if $at - 1000 <= x[0] < $at + 1000])")
 second=$(load_query "len([x for x in r if $at <= x[0] < $at + 1000])")
+echo "@ lost_pct $(python3 -c "print(round(100 * $lost / max(1, $second), 2))")"
+echo "@ lost_later $(load_query "len([x for x in bad if x[0] >= $at + 1000])")"
 expect "at most 1% of that second's GETs failed ($lost of $second)" [ $((lost * 100)) -le "$second" ]
 expect "all is well after one second" load_is "not [x for x in bad if x[0] >= $at + 1000]"
 echo "= lost $lost of $second"

@@ -20,6 +20,9 @@ wait_for 15 "all six are ready again" ready api 6
 sleep 1
 load_stop
 load_query "[x for x in bad][:20]"
+echo "@ get_lost $(load_query "j['GET']['failed']")"
+echo "@ post_lost $(load_query "j['POST']['failed']")"
+echo "@ doubled $(load_query doubled)"
 expect "no GET was lost" load_is "j['GET']['failed'] == 0"
 expect "no POST was executed twice" load_is "doubled == 0"
 # A sync worker has one request at a time, so at most one for each kill.

@@ -13,9 +13,11 @@ load_start --path '/?ms=50' --profile 0:180,10:180,10.01:30,20:30 --conn mixed -
 load_wait
 load_query "{k: v for k, v in j['failed'].items()}"
 early=$(load_query "len([x for x in r if x[3] == '503' and x[4] < 1950])")
+echo "@ early $early"
 expect "no 503 before the queue time-out ($early)" [ "$early" = 0 ]
 expect "nothing but 503 failed" load_is "not [x for x in bad if x[3] != '503']"
 late=$(load_query "max([x[4] for x in r if x[0] >= $start + 15200])")
+echo "@ late_ms $late"
 expect "5 s after the load dropped answers are quick again (slowest $late ms)" load_is "max([x[4] for x in r if x[0] >= $start + 15200]) < 1000"
 expect "and none fails" load_is "not [x for x in bad if x[0] >= $start + 15200]"
 expect "all three are still ready" ready api 3

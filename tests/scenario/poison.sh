@@ -7,7 +7,7 @@ PORT=$(free_port)
 api_config flask_sync1 6
 up
 expect "six are ready" ready api 6
-load_start --rate 100 --duration 600 --conn mixed
+load_start --rate "${RATE:-100}" --duration 600 --conn mixed
 sleep 1
 code=$(curl -s -m 10 -o /dev/null -w '%{http_code}' -H 'X-Request-Id: poison' "http://127.0.0.1:$PORT/poison")
 say "the poison request was answered $code"
@@ -15,6 +15,8 @@ sleep 3
 load_stop
 load_query "bad[:20]"
 hit=$(grep -c '^poison ' "$T/ids")
+echo "@ hit $hit"
+echo "@ lost $(load_query "j['failed']['total']")"
 expect "it was executed at most twice ($hit)" [ "$hit" -ge 1 -a "$hit" -le 2 ]
 expect "no other request failed" load_is "j['failed']['total'] == 0"
 wait_for 10 "all six are ready" ready api 6

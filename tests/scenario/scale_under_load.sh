@@ -21,6 +21,7 @@ done
 sleep 0.5
 load_stop
 [ -s "$T/load.log" ] && awk '$4 !~ /^[23]/' "$T/load.log" | head -20
+echo "@ lost $(load_query "j['sent'] - j['ok']")"
 expect "no request was lost" load_is "j['failed']['total'] == 0 and j['ok'] == j['sent'] and j['unfinished'] == 0"
 expect "no POST was executed twice" load_is "doubled == 0"
 expect "each POST was executed" load_is "set(x[1] for x in r if x[2] == 'POST') <= set(posts)"
