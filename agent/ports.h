@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "base/strbuf.h"
 
 enum { PORT_FIRST = 20000, PORT_LAST = 29999, PORTS_MAX = 10000 };
 struct ports;
@@ -16,8 +17,8 @@ struct ports;
  * ip_local_port_range are never given out, unless the whole range lies in it. Never NULL: an unreadable file counts as empty. */
 struct ports *ports_open(const char *state_folder, const char *address, uint32_t first, uint32_t last);
 void ports_free(struct ports *p);
-/* The id's port: the one it has if it can be bound, else (fixed == 0) the next free one, kept from now on. With fixed != 0 that very
- * one; it is not kept for the id. -EADDRINUSE with who listens there, -EADDRNOTAVAIL when the range is used up or the table is full, else bind's errno.
+/* The id's port: the one it has if it can be bound, else (fixed == 0) the next free one; with fixed != 0 that very one. Kept for the id.
+ * -EADDRINUSE with who listens there (fixed only), -EADDRNOTAVAIL when the range is used up or the table is full, else bind's errno.
  * That the file could not be written is no failure (it is logged): the port serves until the agent's end. */
 int ports_take(struct ports *p, const char *id, uint32_t fixed, uint32_t *ret_port, struct err *e);
 void ports_give_back(struct ports *p, const char *id);      /* the slot is over; fine if it has none */

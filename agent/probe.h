@@ -13,7 +13,7 @@ struct probe_run;
 typedef void (*probe_cb)(void *arg, bool pass, const char *detail);
 
 /* `address` is a numeric IPv4 or IPv6 address, `path` the path with an optional query. GET; passes with 200 to 399; redirects are not
- * followed. timeout_ms is for the whole attempt. NULL: bad address or path, or no descriptor left; cb is not called. */
+ * followed. timeout_ms is for the whole attempt. NULL: bad address, port or path, and cb is not called. */
 struct probe_run *probe_http_start(uv_loop_t *loop, const char *address, uint32_t port, const char *path, int64_t timeout_ms,
                                    probe_cb cb, void *arg);
 /* Passes as soon as the connection stands. */

@@ -126,7 +126,7 @@ enum httpresp_verdict httpresp_feed(struct httpresp *r, const char *data, size_t
             return bad(ret_why, "the answer's head has a line that is too long");
         memcpy(r->line + r->line_len, data, n);
         r->line_len += (uint32_t)n;
-        r->head_bytes += (uint32_t)n + 1;
+        r->head_bytes += (uint32_t)n + (newline != NULL);
         if (!still_http(r))
             return bad(ret_why, "not an HTTP answer");
         if (r->head_bytes > HTTPRESP_HEAD_MAX)
