@@ -95,7 +95,6 @@ static void rule_latency(const struct scale_input *in, struct scale_rule_why *w)
     w->used = in->svc->samples;
     if (in->svc->samples < enough) {
         w->verdict = RULE_TOO_FEW_SAMPLES;
-        w->proposal = idle(in) ? 0 : in->current;
         return;
     }
     if (!known(w->value)) {
@@ -137,8 +136,8 @@ static void ask_rules(const struct scale_input *in, struct scale_why *y) {
         struct scale_rule_why *w = &y->rules[y->rule_n++];
         ask_rule(in, &in->policy->rules[k], w);
         y->no_data |= w->verdict == RULE_NO_DATA;
-        if (w->verdict == RULE_TOO_FEW_SAMPLES && w->proposal == 0)
-            continue;                       /* says nothing at all */
+        if (w->verdict == RULE_TOO_FEW_SAMPLES && idle(in))
+            continue;                       /* says nothing at all: the others may go down without it */
         spoke = true;
         if (y->deciding_rule < 0 || w->proposal > y->wanted) {
             y->wanted = w->proposal;
@@ -164,10 +163,13 @@ static uint32_t up_after_wait(const struct scale_input *in, struct scale_memory 
 static uint32_t window_max(const struct scale_input *in, struct scale_memory *mem, uint32_t answer) {
     int64_t part_ms = MAX_OF(in->policy->down.wait_ms / (SCALE_WINDOW - 1), 1), part = in->now_ms / part_ms;
     int64_t skipped = part - mem->window_part;
-    if (skipped < 0 || skipped > SCALE_WINDOW)
-        skipped = SCALE_WINDOW;
-    for (int64_t k = 0; k < skipped; k++)
-        mem->window[(part - k) % SCALE_WINDOW] = 0;
+    if (skipped < 0)
+        mem->down_since = 0;                /* another down.wait: what was seen before is measured in other parts */
+    if (skipped < 0 || skipped >= SCALE_WINDOW)
+        memset(mem->window, 0, sizeof mem->window);
+    else
+        for (int64_t k = 0; k < skipped; k++)
+            mem->window[(part - k) % SCALE_WINDOW] = 0;
     mem->window_part = part;
     uint32_t *mine = &mem->window[part % SCALE_WINDOW], most = 0;
     *mine = MAX_OF(*mine, answer);
