@@ -1,0 +1,123 @@
+/* spec_variables.c - are the ${NAME} in a command known? At run time an unknown one would be a failed start. See draft.h. */
+#include <ctype.h>
+#include <string.h>
+#include "base/cleanup.h"
+#include "model/draft.h"
+#include "model/suggest.h"
+
+static size_t name_length(const char *s)
+{
+    size_t n = 0;
+    while (isalnum((unsigned char)s[n]) || s[n] == '_')
+        n++;
+    return n > 0 && isdigit((unsigned char)*s) ? 0 : n;
+}
+
+/* The next ${NAME} or $NAME from *s on; moves *s behind it. NULL: none. `$$` is skipped. *braces: written with them. */
+static const char *next_variable(const char **s, size_t *len, bool *braces)
+{
+    for (const char *p = *s; (p = strchr(p, '$')); ) {
+        if (p[1] == '$') {
+            p += 2;
+            continue;
+        }
+        *braces = p[1] == '{';
+        const char *name = p + 1 + *braces;
+        *len = *braces ? strcspn(name, "}") : name_length(name);
+        *s = name + *len;
+        if (*braces || *len)
+            return name;
+        p++;
+    }
+    return NULL;
+}
+
+bool spec_mentions(const struct strv *words, const char *name)
+{
+    for (size_t i = 0; i < words->n; i++) {
+        const char *s = words->v[i], *found;
+        size_t len;
+        bool braces;
+        while ((found = next_variable(&s, &len, &braces)))
+            if (len == strlen(name) && memcmp(found, name, len) == 0)
+                return true;
+    }
+    return false;
+}
+
+static bool is_shell(const struct strv *words)
+{
+    static const char *const SHELLS[] = { "sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "busybox" };
+    const char *slash = strrchr(words->v[0], '/');
+    for (size_t i = 0; i < ARRAY_LEN(SHELLS); i++)
+        if (strcmp(slash ? slash + 1 : words->v[0], SHELLS[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_known(const struct service_spec *s, const char *name)
+{
+    if (strcmp(name, "HOST") == 0 || strcmp(name, "INSTANCE") == 0)
+        return true;
+    if (strcmp(name, "PORT") == 0 && s->port_kind != PORT_NONE)
+        return true;
+    for (size_t i = 0; i < s->environment.n; i++)
+        if (strcmp(s->environment.v[i].key, name) == 0)
+            return true;
+    return false;
+}
+
+static const char *near_variable(const struct service_spec *s, const char *name)
+{
+    struct suggest near = { .word = name };
+    suggest_offer(&near, "HOST");
+    suggest_offer(&near, "PORT");
+    suggest_offer(&near, "INSTANCE");
+    for (size_t i = 0; i < s->environment.n; i++)
+        suggest_offer(&near, s->environment.v[i].key);
+    return near.best;
+}
+
+static bool is_secret(const struct service_spec *s, const char *name)
+{
+    for (size_t i = 0; i < s->secret_n; i++)
+        if (strcmp(s->secrets[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void complain_unknown(struct draft *d, const struct draft_service *s, const char *key, const char *name)
+{
+    const char *near = near_variable(&s->spec, name);
+    if (is_secret(&s->spec, name))
+        draft_complain(d, &s->at, key, "${%s} is a secret, and secrets are never put into a command: the program finds it in its environment", name);
+    else if (strcmp(name, "PORT") == 0)
+        draft_complain(d, &s->at, key, "${PORT} is not known with `port: none`, expected port: auto");
+    else
+        draft_complain(d, &s->at, key, "${%s} is not known, expected HOST, PORT, INSTANCE or a name from `environment`%s%s%s (write $${%s} to pass it on as it is)",
+                       name, near ? "; did you mean ${" : "", near ? near : "", near ? "}?" : "", name);
+}
+
+void spec_check_variables(struct draft *d, const struct draft_service *s, const char *key, const struct strv *words)
+{
+    for (size_t i = 0; i < words->n; i++) {
+        const char *at = words->v[i], *found;
+        size_t len;
+        bool braces;
+        while ((found = next_variable(&at, &len, &braces))) {
+            char name[64];
+            fixed_printf(name, "%.*s", (int)MIN_OF(len, sizeof name - 1), found);
+            if (braces && found[len] != '}')
+                draft_complain(d, &s->at, key, "a ${ is not closed by }; write $${ to pass it on as it is");
+            else if (braces && (len == 0 || name_length(found) != len))
+                draft_complain(d, &s->at, key, "${...} holds no variable's name; write $${ to pass it on as it is");
+            else if (braces && !is_known(&s->spec, name))
+                complain_unknown(d, s, key, name);
+            else if (!braces && !is_shell(words) && is_known(&s->spec, name))
+                draft_complain(d, &s->at, key, "no shell is run, so $%s stays as it is: write ${%s} (or $$%s to pass it on)", name, name, name);
+            else
+                continue;
+            return;                     /* one a command is enough to go on with */
+        }
+    }
+}
