@@ -1,5 +1,5 @@
 # muster. `make` builds the three programs into build/; `make help` says what else there is.
-# Variables: CC, O (build folder), SAN (e.g. SAN=address,undefined), WERROR=1, SEEDS (of `make sim`), FUZZ_S (seconds a target).
+# Variables: CC, O (build folder), SAN (e.g. SAN=address,undefined), WERROR=1, SEEDS (of `make sim`), FUZZ_S (seconds a target), V=1 (show the commands).
 CC      ?= cc
 O       ?= build
 PREFIX  ?= /usr/local
@@ -21,7 +21,7 @@ PROTO_C  := $(O)/model/muster.pb-c.c
 
 srcs = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 objs = $(patsubst %.c,$(O)/%.o,$(call srcs,$(1)))
-LIB = $(O)/lib$(1).a
+brief = @$(if $(V),,echo '  $(1) $@';)
 
 .PHONY: all clean deps help demo test unit sim scenario soak bench lint fuzz fuzzers mutants tools
 all: $(addprefix $(O)/,$(PROGRAMS))
@@ -29,20 +29,20 @@ all: $(addprefix $(O)/,$(PROGRAMS))
 # --- libraries, one a folder -------------------------------------------------------------------
 define folder_lib
 $(O)/lib$(1).a: $(call objs,$(1)) $(if $(filter model,$(1)),$(O)/model/muster.pb-c.o)
-	@rm -f $$@; ar rcs $$@ $$^
+	$$(call brief,ar  )rm -f $$@; ar rcs $$@ $$^
 endef
 $(foreach d,$(SUBDIRS),$(eval $(call folder_lib,$(d))))
 
 $(O)/model/muster.pb-c.c: model/muster.proto
 	@mkdir -p $(O)/model
-	protoc-c --c_out=$(O) $<
+	$(call brief,gen )protoc-c --c_out=$(O) $<
 $(O)/model/muster.pb-c.o: $(PROTO_C)
-	$(CC) $(CPPFLAGS) -std=gnu11 $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) -U_FORTIFY_SOURCE) -c $< -o $@
+	$(call brief,cc  )$(CC) $(CPPFLAGS) -std=gnu11 $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) -U_FORTIFY_SOURCE) -c $< -o $@
 $(O)/%.o: %.c | $(PROTO_C)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALLCFLAGS) -MMD -MP -c $< -o $@
+	$(call brief,cc  )$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALLCFLAGS) -MMD -MP -c $< -o $@
 
-link = $(CC) $(ALLCFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -Wl,--as-needed $(LIBS_all)
+link = $(call brief,link)$(CC) $(ALLCFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -Wl,--as-needed $(LIBS_all)
 $(O)/musterd: $(O)/supervisord/main.o $(O)/libsupervisord.a $(O)/libnet.a $(O)/libmodel.a $(O)/libbase.a
 	$(link)
 $(O)/muster-agent: $(O)/agent/main.o $(O)/libagent.a $(O)/libnet.a $(O)/libmodel.a $(O)/libbase.a
@@ -54,7 +54,7 @@ $(O)/musterctl: $(O)/ctl/main.o $(O)/libctl.a $(O)/libnet.a $(O)/libmodel.a $(O)
 UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 ALL_LIBS := $(addprefix $(O)/lib,$(addsuffix .a,$(SUBDIRS)))
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(ALL_LIBS)
-	$(CC) $(ALLCFLAGS) -o $@ $< -Wl,--start-group $(ALL_LIBS) -Wl,--end-group -Wl,--as-needed $(LIBS_all) -lcmocka
+	$(call brief,link)$(CC) $(ALLCFLAGS) -o $@ $< -Wl,--start-group $(ALL_LIBS) -Wl,--end-group -Wl,--as-needed $(LIBS_all) -lcmocka
 
 # --- the simulator, fuzz targets, load generator and floor programs --------------------------------
 test_objs = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)))
@@ -90,14 +90,14 @@ help: ## this list
 deps: ## install what is missing to build, run and test (apt-get)
 	@etc/deps.sh all
 demo: ## an API behind a balancer, a load that rises and falls, and muster following it
-	@etc/deps.sh run && $(QUIET) all $(O)/load && etc/demo.sh
+	@etc/deps.sh run && $(QUIET) -j$$(nproc) all $(O)/load && etc/demo.sh
 test: ## lint, unit tests, simulator and the quick scenarios
-	@etc/deps.sh all && $(QUIET) all tools && $(QUIET) run-tests
+	@etc/deps.sh all && $(QUIET) -j$$(nproc) all tools unit-programs $(O)/sim && $(QUIET) run-tests
 unit-programs: $(UNIT)
 unit: $(UNIT) ## the unit tests
 	@$(RUN) --timeout 60 $(UNIT)
 sim: $(O)/sim ## the simulated cluster, SEEDS random runs
-	@$(RUN) --timeout 900 "$(O)/sim --seeds $(SEEDS)"
+	@$(RUN) --timeout 900 "$(O)/sim --seeds 1..$(SEEDS)"
 lint: ## who includes whom, what pure files may call, banned functions
 	@$(RUN) tests/lint.sh
 scenario: all tools ## the real programs with real peers, all stories
@@ -113,7 +113,7 @@ fuzz: ## each fuzz target for FUZZ_S seconds, under ASan and UBSan
 	@$(QUIET) O=$(O)-fuzz CC=clang run-fuzzers
 .PHONY: run-tests run-fuzzers unit-programs
 run-tests: $(UNIT) $(O)/sim
-	@$(RUN) --timeout 60 tests/lint.sh $(UNIT) "$(O)/sim --seeds $(SEEDS)" $(QUICK)
+	@$(RUN) --timeout 60 tests/lint.sh $(UNIT) "$(O)/sim --seeds 1..$(SEEDS)" $(QUICK)
 run-fuzzers:
 	@mkdir -p $(O)/corpus; for f in $(notdir $(FUZZERS)); do mkdir -p $(O)/corpus/$$f; done
 	@$(RUN) --timeout 120 $(foreach f,$(FUZZERS),"$(f) -max_total_time=$(FUZZ_S) -timeout=5 -rss_limit_mb=1024 -print_final_stats=0 -verbosity=0 -artifact_prefix=$(O)/corpus/crash- $(O)/corpus/$(notdir $(f)) $(wildcard tests/fuzz/corpus/$(notdir $(f)))")

@@ -95,7 +95,7 @@ def show(text):
 
 def name_of(argv):
     words = [os.path.splitext(os.path.relpath(argv[0]))[0] if "/" in argv[0] else argv[0]] + argv[1:]
-    return " ".join(w for w in words if not w.startswith("-artifact_prefix"))[:100]
+    return " ".join(w for w in words if not re.match(r"-\w+=", w) and not os.path.isdir(w))[:100]
 
 
 def run_all(tests, args):

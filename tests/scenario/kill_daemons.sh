@@ -10,7 +10,7 @@ was="$(pids api) $(status "b['edge']['pid']")"
 load_start --rate 150 --duration 600 --mix get=80,post=20 --conn mixed
 sleep 0.5
 same() { ready api 3 && [ "$(pids api) $(status "b['edge']['pid']")" = "$was" ]; }
-for role in 'muster-agent.*supervisor' 'muster-agent.*logger' 'musterd'; do
+for role in 'muster-agent.*--role supervisor' 'muster-agent.*--role logger' 'musterd'; do
     for round in 1 2; do
         pid=$(role_pid "$role")
         [ -n "$pid" ] || fail "no process of $role"

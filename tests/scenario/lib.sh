@@ -39,13 +39,12 @@ wait_for() {
     say "$what"
 }
 
-# Processes of this test: those whose arguments or environment name its folder. The shell that runs the test is not among them.
+# Processes of this test: those whose arguments, environment or working folder name its folder, but for the tools that this looks with.
 own_pids() {
-    local f p
-    for f in $(grep -lsF -- "$T" /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null); do
-        p=${f#/proc/}; p=${p%%/*}
-        [ "$p" = $$ ] || [ "$p" = "$BASHPID" ] || [ ! -e "/proc/$p" ] || echo "$p"
-    done | sort -un
+    { grep -lsF -- "$T" /proc/[0-9]*/cmdline /proc/[0-9]*/environ; find /proc/[0-9]*/cwd -maxdepth 0 -lname "$T*" 2>/dev/null; } |
+        cut -d/ -f3 | sort -un | while read -r p; do
+        case $(cat "/proc/$p/comm" 2>/dev/null) in ''|grep|find|cut|sort|bash) ;; *) echo "$p" ;; esac
+    done
 }
 cleanup() {
     local rc=$? p
@@ -125,11 +124,11 @@ exactly() { is "s['$1']['ready'] == $2 and len([x for x in s['$1']['instances'] 
 pids() { status "[x['pid'] for x in s['$1']['instances'] if x['ready']]"; }
 pid_of() { status "i['$1']['pid']"; }
 answers() { curl -sf -m 5 "http://127.0.0.1:$PORT${1:-/}"; }
-# Pids of a role of muster-agent (supervisor, logger, keeper) or of another program of this test.
+# The pid of a program of this test: `musterd`, or `muster-agent.* supervisor`.
 role_pid() {
     local p
     for p in $(own_pids); do
-        tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null | grep -qE "$1" && echo "$p"
+        tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null | grep -qE "^[^ ]*$1( |\$)" && echo "$p"
     done | head -1
 }
 
