@@ -87,13 +87,14 @@ static void plan_steady(const struct fleet *f, const struct census *c, struct ro
         take_worst(p, f, true, c->fresh - f->desired);
 }
 
-/* Who serves while the new ones do not get healthy: old ones, topped up or cut to what `desired` is now. */
+/* Who serves while the new ones do not get healthy: old ones, topped up or cut to what `desired` is now; if that is still too many, then
+ * of the new ones those that are worst off. */
 static void plan_paused(const struct fleet *f, const struct census *c, struct rollout_plan *p) {
-    uint32_t serving = c->old + c->fresh_ready;
+    uint32_t serving = c->old + c->fresh_available, most = f->desired + f->surge, surplus = less(c->old, f->desired);
     if (serving < f->desired)
-        p->add_old = f->stop_first ? 0 : MIN_OF(MIN_OF(f->desired - serving, less(f->desired + f->surge, c->total)), f->room);
-    else
-        take_worst(p, f, false, MIN_OF(serving - f->desired, c->old));
+        p->add_old = f->stop_first ? 0 : MIN_OF(MIN_OF(f->desired - serving, less(most, c->total)), f->room);
+    take_worst(p, f, false, surplus);
+    take_worst(p, f, true, MIN_OF(less(c->total - surplus, most), c->fresh - c->fresh_available));
 }
 
 static void plan_rolling(const struct fleet *f, const struct census *c, struct rollout_plan *p) {
