@@ -71,6 +71,7 @@ $(O)/floor: $(O)/tests/bench/floor.o
 TOOLS := $(patsubst tests/tools/%.c,$(O)/%,$(wildcard tests/tools/*.c))
 $(TOOLS): $(O)/%: $(O)/tests/tools/%.o
 	$(link)
+$(UNIT): | $(TOOLS)
 tools: $(O)/load $(O)/floor $(TOOLS)
 
 # --- what a person types (`make help`). The rules call make again: on a fresh machine the libraries' flags are known only after `deps` ---

@@ -1,0 +1,300 @@
+/* keeper.c - start, loop, signals, end. The keeper's other files: see keeper_impl.h. */
+#include "agent/keeper.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "agent/keeper_impl.h"
+#include "agent/sysx.h"
+#include "base/log.h"
+
+enum { EVENTS_MAX = 64 };
+static struct keeper the_keeper;        /* 5,000 slots: in .bss, touched as used */
+
+int64_t keeper_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void keeper_watch_fd(struct keeper *k, int fd, uint32_t events, uint32_t on, uint32_t index)
+{
+    struct epoll_event e = { .events = events, .data.u64 = (uint64_t)on << 32 | index };
+    if (epoll_ctl(k->epoll, EPOLL_CTL_MOD, fd, &e) < 0 && errno == ENOENT)
+        epoll_ctl(k->epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* --- start ------------------------------------------------------------------------------------------- */
+
+/* 0, or -errno after saying why. The lock is held as long as the keeper lives; its file tells the pid. */
+static int take_lock(const char *folder, const char *file, int *ret_fd)
+{
+    char path[512], text[32] = "";
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int rc = fd < 0 ? -errno : 0;
+    if (rc == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+        rc = -errno;
+    if (rc == -EWOULDBLOCK) {
+        sysx_read_file(AT_FDCWD, path, text, sizeof text);
+        text[strcspn(text, "\n")] = 0;
+        log_error("muster already runs with %s (its keeper is pid %s); attach to it or stop it first", folder, *text ? text : "?");
+    } else if (rc < 0)
+        log_error("cannot lock %s: %s", path, strerror(-rc));
+    if (rc == 0) {
+        int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+        if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n) {
+            rc = -errno;
+            log_error("cannot write %s: %s", path, strerror(-rc));
+        }
+    }
+    if (rc < 0) {
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int make_folder(const char *path, mode_t mode)
+{
+    struct stat st;
+    if (mkdir(path, mode) < 0 && errno != EEXIST)
+        goto fail;
+    if (lstat(path, &st) < 0)
+        goto fail;
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
+        log_error("%s is not a folder of the user that muster runs as", path);
+        return -ENOTDIR;
+    }
+    if (chmod(path, mode) == 0)
+        return 0;
+fail:;
+    int rc = -errno;
+    log_error("cannot make the folder %s: %s", path, strerror(-rc));
+    return rc;
+}
+
+/* Others may pass through the run folders (to an instance's own FIFO, notify socket and secrets), not look into them. */
+static int make_folders(const struct keeper_options *o)
+{
+    static const struct { bool run; const char *name; mode_t mode; } list[] = {
+        { false, "log", 0750 }, { true, "fifo", 0711 }, { true, "notify", 0711 }, { true, "credentials", 0711 },
+    };
+    char path[512];
+    int rc = 0;
+    for (size_t i = 0; i < sizeof list / sizeof *list && rc == 0; i++) {
+        snprintf(path, sizeof path, "%s/%s", list[i].run ? o->run_dir : o->state_dir, list[i].name);
+        rc = make_folder(path, list[i].mode);
+    }
+    return rc;
+}
+
+static int take_signals(struct keeper *k)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    signal(SIGHUP, SIG_IGN);        /* a terminal that closes ends nothing */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);       /* an inherited "ignore" would reap behind our back */
+    sigprocmask(SIG_SETMASK, &set, NULL);
+    k->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return k->signal_fd < 0 ? -errno : 0;
+}
+
+static int start(struct keeper *k, const struct keeper_options *o)
+{
+    k->o = o;
+    k->epoll = epoll_create1(EPOLL_CLOEXEC);
+    k->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (k->null_fd >= 0 && k->null_fd < 3)       /* 0, 1 and 2 are always something */
+        k->null_fd = dup(k->null_fd);
+    fcntl(k->null_fd, F_SETFD, FD_CLOEXEC);
+    umask(0077);
+    unsetenv("MUSTER_ID");
+    int run_lock, rc;
+    mkdir(o->run_dir, 0711);
+    mkdir(o->state_dir, 0711);
+    if ((rc = take_lock(o->state_dir, "keeper.lock", &k->lock_fd)) < 0 || (rc = take_lock(o->run_dir, "keeper.pid", &run_lock)) < 0
+        || (rc = make_folders(o)) < 0)
+        return rc;
+    k->run_dir = open(o->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (k->epoll < 0 || k->null_fd < 0 || k->run_dir < 0 || (rc = take_signals(k)) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
+        log_error("cannot start: %s", strerror(rc < 0 ? -rc : errno));
+        return -EIO;
+    }
+    getrlimit(RLIMIT_NOFILE, &k->files);
+    struct rlimit most = { k->files.rlim_max, k->files.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &most);
+    groups_init(&k->groups, getpid(), o->no_cgroups);
+    keeper_watch_fd(k, k->signal_fd, EPOLLIN, ON_SIGNAL, 0);
+    keeper_roles_init(k);
+    return 0;
+}
+
+/* --- end ----------------------------------------------------------------------------------------------- */
+
+static void forget_all(struct keeper *k)
+{
+    for (uint32_t i = 0; i < k->slots_high; i++)
+        if (k->slots[i].used && !k->slots[i].forgetting)
+            keeper_forget(k, &k->slots[i]);
+}
+
+void keeper_end(struct keeper *k)
+{
+    if (k->phase >= PHASE_ENDING)
+        return;
+    k->phase = PHASE_ENDING;
+    for (int r = 0; r < ROLE_COUNT; r++)
+        if (r != ROLE_LOGGER)
+            k->roles[r].wanted = false;
+    keeper_role_term(k, ROLE_CONTROLLER, ROLE_END_MS_MAX);
+    forget_all(k);
+}
+
+/* TERM was asked for: the supervisor is told once it has shown that it is up, or the signal would only kill it. */
+void keeper_supervisor_spoke(struct keeper *k)
+{
+    struct role *r = &k->roles[ROLE_SUPERVISOR];
+    if (!r->spoke && k->phase == PHASE_DRAINING)
+        keeper_role_term(k, ROLE_SUPERVISOR, 0);
+    r->spoke = true;
+}
+
+static void kill_everything(struct keeper *k, int signo)
+{
+    for (uint32_t i = 0; i < k->slots_high; i++)
+        if (k->slots[i].used && k->slots[i].populated)
+            keeper_group_signal(k, &k->slots[i], signo);
+}
+
+static void force(struct keeper *k, int signo)
+{
+    k->phase = PHASE_FORCED;
+    k->forced_ms = keeper_now_ms() + (signo == SIGKILL ? 0 : FORCED_KILL_MS);
+    k->roles[ROLE_SUPERVISOR].wanted = false;
+    keeper_role_term(k, ROLE_SUPERVISOR, ROLE_END_MS_MAX);
+    kill_everything(k, signo);
+}
+
+static void asked_to_end(struct keeper *k)
+{
+    if (k->phase == PHASE_RUN) {
+        log_note("ending: everything is stopped in order (ask again to kill it)");
+        k->phase = PHASE_DRAINING;
+        if (k->test_supervisor || k->roles[ROLE_SUPERVISOR].spoke)
+            keeper_role_term(k, ROLE_SUPERVISOR, 0);
+    } else if (k->phase == PHASE_DRAINING) {
+        log_warn("asked to end again: killing all groups");
+        force(k, SIGTERM);
+    }
+}
+
+static bool phase_step(struct keeper *k)
+{
+    uint32_t populated = 0;
+    if (k->test_supervisor && k->roles[ROLE_SUPERVISOR].fd < 0 && k->phase < PHASE_FORCED)
+        force(k, SIGKILL);
+    if (k->phase == PHASE_FORCED) {
+        for (uint32_t i = 0; i < k->slots_high; i++)
+            populated += k->slots[i].used && k->slots[i].populated;
+        if (populated && keeper_now_ms() >= k->forced_ms) {
+            kill_everything(k, SIGKILL);
+            k->forced_ms = keeper_now_ms() + FORCED_KILL_MS;
+        }
+        if (!populated)
+            keeper_end(k);
+    }
+    if (k->phase == PHASE_ENDING) {
+        if (!k->reply_due && k->roles[ROLE_SUPERVISOR].pid && !k->roles[ROLE_SUPERVISOR].kill_ms)
+            keeper_role_term(k, ROLE_SUPERVISOR, ROLE_END_MS_MAX);
+        if (!k->roles[ROLE_SUPERVISOR].pid && !k->roles[ROLE_CONTROLLER].pid && !k->slots_n && !k->reply_due) {
+            k->phase = PHASE_LOGS;          /* the logger drains and ends when its socket does */
+            k->roles[ROLE_LOGGER].wanted = false;
+            k->roles[ROLE_LOGGER].kill_ms = keeper_now_ms() + ROLE_END_MS_MAX;
+            keeper_role_closed(k, ROLE_LOGGER);
+        }
+    }
+    return k->phase != PHASE_LOGS || k->roles[ROLE_LOGGER].pid;
+}
+
+/* --- loop ------------------------------------------------------------------------------------------------ */
+
+static void take_signal(struct keeper *k)
+{
+    struct signalfd_siginfo si[8];
+    ssize_t n;
+    while ((n = read(k->signal_fd, si, sizeof si)) > 0)
+        for (size_t i = 0; i < (size_t)n / sizeof *si; i++)
+            if (si[i].ssi_signo == SIGTERM || si[i].ssi_signo == SIGINT)
+                asked_to_end(k);
+    keeper_reap(k);
+}
+
+static void one_event(struct keeper *k, const struct epoll_event *e)
+{
+    uint32_t on = (uint32_t)(e->data.u64 >> 32), index = (uint32_t)e->data.u64;
+    if (on == ON_SIGNAL)
+        take_signal(k);
+    else if (on == ON_SUPERVISOR && k->roles[ROLE_SUPERVISOR].fd >= 0)
+        keeper_supervisor_readable(k);
+    else if (on == ON_LOGGER && k->roles[ROLE_LOGGER].fd >= 0)
+        keeper_logger_readable(k);
+    else if (on == ON_STATUS && index < KEEPER_SLOTS && k->slots[index].used)
+        keeper_status_read(k, &k->slots[index]);
+}
+
+static void loop(struct keeper *k)
+{
+    struct epoll_event events[EVENTS_MAX];
+    keeper_roles_tick(k);
+    while (phase_step(k)) {
+        int timeout = keeper_timeout(k);
+        int n = epoll_wait(k->epoll, events, EVENTS_MAX, timeout);
+        for (int i = 0; i < n; i++)
+            one_event(k, &events[i]);
+        keeper_flush(k);            /* news first, housekeeping after */
+        if (n <= 0 || keeper_timeout(k) == 0)
+            keeper_tick(k);
+        keeper_roles_tick(k);
+        keeper_flush(k);
+    }
+}
+
+int keeper_run(const struct keeper_options *o)
+{
+    struct keeper *k = &the_keeper;
+    static char state[PATH_MAX], run[PATH_MAX];
+    static struct keeper_options own;
+    if (start(k, o) < 0)
+        return EXIT_FAILURE;
+    own = *o;                       /* absolute, since children change their folder */
+    if (!realpath(o->state_dir, state) || !realpath(o->run_dir, run)) {
+        log_error("cannot find the state or runtime folder: %s", strerror(errno));
+        return EXIT_FAILURE;
+    }
+    own.state_dir = state;
+    own.run_dir = run;
+    k->o = &own;
+    loop(k);
+    groups_done(&k->groups);
+    unlinkat(k->run_dir, "keeper.pid", 0);
+    log_note("ended");
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,174 @@
+/* keeper_roles.c - the other processes of muster on this host: started, started again when they die (at once, then with a
+ * growing pause of at most a second), ended in order. Instances do not notice. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "agent/keeper_impl.h"
+#include "agent/sysx.h"
+#include "base/log.h"
+#include "model/words.h"
+
+enum { DELAY_FIRST_MS = 50, DELAY_MS_MAX = 1000, STABLE_MS = 10000 };
+
+void keeper_roles_init(struct keeper *k)
+{
+    static const char *const names[ROLE_COUNT] = { "supervisor", "logger", "controller" };
+    for (int i = 0; i < ROLE_COUNT; i++)
+        k->roles[i] = (struct role){ .name = names[i], .fd = -1 };
+    k->roles[ROLE_SUPERVISOR].wanted = k->o->supervisor_fd < 0;
+    k->roles[ROLE_LOGGER].wanted = !k->o->no_logger;
+    k->roles[ROLE_CONTROLLER].wanted = k->o->controller != NULL;
+    if (k->o->supervisor_fd < 0)
+        return;
+    k->test_supervisor = true;
+    k->roles[ROLE_SUPERVISOR].fd = k->o->supervisor_fd;
+    fcntl(k->o->supervisor_fd, F_SETFD, FD_CLOEXEC);
+    keeper_watch_fd(k, k->o->supervisor_fd, EPOLLIN, ON_SUPERVISOR, 0);
+}
+
+static void role_child(const struct keeper *k, enum role_kind r, int fd)
+{
+    const char *exe = k->o->exe ? k->o->exe : "/proc/self/exe";
+    const char *const agent[] = { "muster-agent", "--role", k->roles[r].name, "--state", k->o->state_dir, "--run", k->o->run_dir, NULL };
+    const char *const controller[] = { "musterd", "--state", k->o->state_dir, "--run", k->o->run_dir, NULL };
+    sigset_t none;
+    sigemptyset(&none);
+    for (int s = 1; s < NSIG; s++)
+        signal(s, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid();                       /* a terminal's Ctrl-C is for the keeper alone */
+    dup2(k->null_fd, 0);
+    if (fd >= 0) {
+        int high = fcntl(fd, F_DUPFD, KEEPER_FD + 1);
+        dup2(high, KEEPER_FD);
+    }
+    sysx_close_from(fd >= 0 ? KEEPER_FD + 1 : KEEPER_FD);
+    if (r == ROLE_CONTROLLER)
+        execv(k->o->controller, (char *const *)controller);
+    else
+        execv(exe, (char *const *)agent);
+    dprintf(2, "muster-agent: cannot execute the %s: %s\n", k->roles[r].name, strerror(errno));
+    _exit(127);
+}
+
+static int role_start(struct keeper *k, enum role_kind r)
+{
+    struct role *q = &k->roles[r];
+    int sv[2] = { -1, -1 };
+    if (r != ROLE_CONTROLLER && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+        return -errno;
+    pid_t pid = fork();
+    if (pid == 0)
+        role_child(k, r, sv[1]);
+    if (sv[1] >= 0)
+        close(sv[1]);
+    if (pid < 0) {
+        int rc = -errno;
+        if (sv[0] >= 0)
+            close(sv[0]);
+        return rc;
+    }
+    q->pid = pid;
+    q->fd = sv[0];
+    q->spoke = false;
+    q->started_ms = keeper_now_ms();
+    q->restart_ms = q->kill_ms = 0;
+    if (r == ROLE_CONTROLLER)
+        return 0;
+    fcntl(q->fd, F_SETFL, O_NONBLOCK);
+    keeper_watch_fd(k, q->fd, EPOLLIN, r == ROLE_SUPERVISOR ? ON_SUPERVISOR : ON_LOGGER, 0);
+    if (r == ROLE_LOGGER)
+        keeper_logger_again(k);
+    return 0;
+}
+
+void keeper_role_closed(struct keeper *k, enum role_kind r)
+{
+    struct role *q = &k->roles[r];
+    if (q->fd < 0)
+        return;
+    epoll_ctl(k->epoll, EPOLL_CTL_DEL, q->fd, NULL);
+    close(q->fd);
+    q->fd = -1;
+    if (r == ROLE_SUPERVISOR) {     /* its successor asks with K_LIST */
+        k->reply_due = k->listing = k->blocked = false;
+        slots_events_drop(k);
+        for (uint32_t i = 0; i < k->slots_high; i++)
+            k->slots[i].notify_told = false;
+    }
+    if (q->pid && k->phase < PHASE_ENDING)
+        kill(q->pid, SIGKILL);      /* our child, not reaped yet; without its socket it is of no use */
+}
+
+bool keeper_role_exited(struct keeper *k, pid_t pid, int code, int status)
+{
+    for (int r = 0; r < ROLE_COUNT; r++) {
+        struct role *q = &k->roles[r];
+        if (q->pid != pid || !pid)
+            continue;
+        q->pid = 0;
+        q->kill_ms = 0;
+        keeper_role_closed(k, (enum role_kind)r);
+        if (!q->wanted)
+            return true;
+        char how[64];
+        int64_t now = keeper_now_ms();
+        exit_describe((struct exit_info){ code == CLD_EXITED ? EXIT_KIND_CODE : EXIT_KIND_SIGNAL, status }, how, sizeof how);
+        q->delay_ms = now - q->started_ms >= STABLE_MS || !q->delay_ms ? 0 : q->delay_ms;
+        log_warn("the %s ended (%s); starting it again%s", q->name, how, q->delay_ms ? " after a pause" : "");
+        q->restart_ms = now + q->delay_ms;
+        q->delay_ms = q->delay_ms ? (q->delay_ms * 2 > DELAY_MS_MAX ? DELAY_MS_MAX : q->delay_ms * 2) : DELAY_FIRST_MS;
+        return true;
+    }
+    return false;
+}
+
+void keeper_role_term(struct keeper *k, enum role_kind r, int kill_after_ms)
+{
+    struct role *q = &k->roles[r];
+    if (!q->pid)
+        return;
+    kill(q->pid, SIGTERM);
+    if (kill_after_ms && !q->kill_ms)
+        q->kill_ms = keeper_now_ms() + kill_after_ms;
+}
+
+void keeper_roles_tick(struct keeper *k)
+{
+    int64_t now = keeper_now_ms();
+    for (int r = 0; r < ROLE_COUNT; r++) {
+        struct role *q = &k->roles[r];
+        if (q->wanted && !q->pid && now >= q->restart_ms) {
+            int rc = role_start(k, (enum role_kind)r);
+            if (rc < 0) {
+                log_error("cannot start the %s: %s", q->name, strerror(-rc));
+                q->restart_ms = now + DELAY_MS_MAX;
+            }
+        }
+        if (q->pid && q->kill_ms && now >= q->kill_ms) {
+            log_warn("the %s did not end; killing it", q->name);
+            kill(q->pid, SIGKILL);
+            q->kill_ms = now + DELAY_MS_MAX;
+        }
+    }
+}
+
+int64_t keeper_roles_deadline(const struct keeper *k)
+{
+    int64_t due = INT64_MAX;
+    for (int r = 0; r < ROLE_COUNT; r++) {
+        const struct role *q = &k->roles[r];
+        if (q->wanted && !q->pid && q->restart_ms < due)
+            due = q->restart_ms;
+        if (q->pid && q->kill_ms && q->kill_ms < due)
+            due = q->kill_ms;
+    }
+    return due;
+}

@@ -1,0 +1,15 @@
+/* proc_scan.h - groups without cgroups: one walk over /proc. A process belongs to an id if it descends from the keeper (a
+ * subreaper, so orphans stay below it) and carries the marker MUSTER_ID=<id>, or is in the session of the id's main process and
+ * carries no marker. No allocation. What clears its environment and starts a session of its own escapes. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct proc_seen { pid_t pid, ppid, sid; uint64_t start; char marker[64]; /* "" none */ };
+/* Calls `seen` for each living process (not zombies, not kernel threads). `seen` may signal, must not scan. */
+void proc_scan(void (*seen)(void *arg, const struct proc_seen *p), void *arg);
+/* Does p descend from `ancestor`? */
+bool proc_descends(const struct proc_seen *p, pid_t ancestor);
+/* By pidfd, after checking that the pid is still this very process. 0 or -errno (-ESRCH). */
+int proc_signal(const struct proc_seen *p, int signo);
