@@ -25,7 +25,8 @@ static int64_t doubled(const struct service_spec *s, uint32_t times, struct rng 
     int64_t max = MAX_OF(s->restart.max_delay_ms, 1), wait = MAX_OF(s->restart.delay_ms, (int64_t)BACKOFF_FLOOR_MS);
     while (times-- > 0 && wait < max)
         wait *= 2;
-    return MIN_OF(rng_jitter(rng, MIN_OF(wait, max), 20), max);
+    wait = rng_jitter(rng, MIN_OF(wait, max), 20);
+    return MIN_OF(wait, max);
 }
 
 static void ring_fit(struct backoff *b, uint32_t cap)

@@ -8,7 +8,8 @@ static int64_t health_interval(const struct health *h, struct rng *rng)
 {
     if (h->beats && h->spec->kind == PROBE_NOTIFY)
         return h->beat_ms > 0 ? h->beat_ms : h->spec->every_ms;
-    return MAX_OF(rng_jitter(rng, h->spec->every_ms, HEALTH_JITTER_PCT), 1);
+    int64_t interval = rng_jitter(rng, h->spec->every_ms, HEALTH_JITTER_PCT);
+    return MAX_OF(interval, 1);
 }
 
 void health_begin(struct health *h, const struct probe_spec *spec, int64_t now, bool fast, bool beats, struct rng *rng)
@@ -90,7 +91,8 @@ static enum health_verdict health_count(struct health *h, bool pass, const char 
 static void health_plan(struct health *h, int64_t now, struct rng *rng)
 {
     if (!h->fast) {
-        h->next_at = MAX_OF(h->asked_at + health_interval(h, rng), now);
+        int64_t at = h->asked_at + health_interval(h, rng);
+        h->next_at = MAX_OF(at, now);
         return;
     }
     int64_t every = MAX_OF(h->spec->every_ms, 1);

@@ -592,8 +592,10 @@ void inst_want(struct inst *i, struct inst_host *h, struct spec_box *box, const 
         i->want_spec = spec;
         spec_box_unref(old);
         if (!i->spec || i->spec->generation == spec->generation) {
+            struct spec_box *held = spec_box_ref(i->box);   /* the probes still point into it */
             take_spec(i);
             respec(i, h);
+            spec_box_unref(held);
         }
     }
     inst_settle(i, h);
