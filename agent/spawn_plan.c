@@ -2,21 +2,10 @@
 #include "agent/spawn_plan.h"
 #include <errno.h>
 #include <string.h>
+#include "agent/keeper_client.h"
 #include "base/cleanup.h"
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-static void record(struct strbuf *b, char letter, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void record(struct strbuf *b, char letter, const char *fmt, ...)
-{
-    va_list ap;
-
-    strbuf_putc(b, letter);
-    va_start(ap, fmt);
-    strbuf_vprintf(b, fmt, ap);
-    va_end(ap);
-    strbuf_add(b, "", 1);
-}
 
 static void kvs_set(struct kvs *k, const char *key, const char *value)
 {
@@ -71,33 +60,33 @@ static int argv_records(const struct strv *argv, const struct kvs *vars, struct 
         int rc = spec_expand(argv->v[i], vars, &word, e);
         if (rc)
             return err_wrap(e, rc, "command");
-        record(records, 'A', "%s", word);
+        spawn_record(records, 'A', "%s", word);
     }
     return argv->n ? 0 : err_set(e, -EINVAL, "command: is empty");
 }
 
 static void environment_records(const struct spec_ref *ref, const struct kvs *vars, struct strbuf *records)
 {
-    record(records, 'E', "PATH=%s", ref->path_env && *ref->path_env ? ref->path_env : default_path);
-    record(records, 'E', "LANG=C.UTF-8");
+    spawn_record(records, 'E', "PATH=%s", ref->path_env && *ref->path_env ? ref->path_env : default_path);
+    spawn_record(records, 'E', "LANG=C.UTF-8");
     for (size_t i = 0; i < vars->n; i++)
-        record(records, 'E', "%s=%s", vars->v[i].key, vars->v[i].value);
+        spawn_record(records, 'E', "%s=%s", vars->v[i].key, vars->v[i].value);
 }
 
 static void identity_records(const struct service_spec *spec, struct strbuf *records)
 {
     static const char *const as[] = { [SECRET_BOTH] = "both", [SECRET_FILE] = "file", [SECRET_VARIABLE] = "variable" };
 
-    record(records, 'D', "%s", spec->directory);
-    record(records, 'H', "1");
+    spawn_record(records, 'D', "%s", spec->directory);
+    spawn_record(records, 'H', "1");
     if (spec->user)
-        record(records, 'U', "%s", spec->user);
+        spawn_record(records, 'U', "%s", spec->user);
     for (size_t i = 0; i < spec->groups.n; i++)
-        record(records, 'G', "%s", spec->groups.v[i]);
+        spawn_record(records, 'G', "%s", spec->groups.v[i]);
     if (spec->environment_file)
-        record(records, 'F', "%s", spec->environment_file);
+        spawn_record(records, 'F', "%s", spec->environment_file);
     for (size_t i = 0; i < spec->secret_n; i++)
-        record(records, 'S', "%s\t%s\t%s", spec->secrets[i].name, spec->secrets[i].file, as[spec->secrets[i].as]);
+        spawn_record(records, 'S', "%s\t%s\t%s", spec->secrets[i].name, spec->secrets[i].file, as[spec->secrets[i].as]);
 }
 
 static void fixed_part(const char *id, const struct spec_ref *ref, uint32_t kind, struct k_spawn *k)

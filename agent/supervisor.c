@@ -33,7 +33,7 @@ struct supervisor {
     struct uplink *uplink;
     struct ready_list were_ready;               /* of the supervisor before this one */
     bool listed;                                /* the keeper has told all it has */
-    bool end_asked, end_sent;                   /* SIGTERM came; K_END was sent */
+    bool end_sent;                              /* K_END was sent */
     bool ready_changed;
     bool forgotten;                             /* an instance is gone from the core: only a full status can tell that */
     char (*changed)[ID_SIZE]; size_t changed_n, changed_cap;    /* instances whose status the controller has not got */
@@ -229,6 +229,15 @@ static void on_keeper(void *arg, const struct k_msg *m, int fd)
     settle(s);
 }
 
+/* Without a keeper there is nothing to supervise with: the next keeper starts a supervisor of its own. */
+static void on_keeper_gone(void *arg)
+{
+    struct supervisor *s = arg;
+
+    log_error("the keeper is gone");
+    uv_stop(&s->loop);
+}
+
 /* --- the controller ---------------------------------------------------------------------------------------------------- */
 static void on_hello(void *arg, struct hello *h)
 {
@@ -363,7 +372,10 @@ static void on_sigterm(uv_signal_t *sig, int signo)
     struct wire_msg m = { .kind = WIRE_END };
 
     (void)signo;
-    s->end_asked = true;
+    if (s->end_sent) {                          /* the keeper took K_END: this role's work is done */
+        uv_stop(&s->loop);
+        return;
+    }
     if (s->uplink && uplink_up(s->uplink)) {
         uplink_send(s->uplink, &m);
         return;
@@ -387,7 +399,7 @@ static void init_handles(struct supervisor *s)
 
 static void init_parts(struct supervisor *s)
 {
-    static const struct keeper_client_ops keeper_ops = { .on_msg = on_keeper };
+    static const struct keeper_client_ops keeper_ops = { on_keeper, on_keeper_gone };
 
     s->core = agent_core_new((uint64_t)clock_mono_ns() ^ (uint64_t)getpid());
     s->ports = ports_open(s->state_folder, "127.0.0.1", PORT_FIRST, PORT_LAST);

@@ -73,11 +73,15 @@ void daemon_info(struct daemon *d, struct daemon_info *ret)
     *ret = (struct daemon_info){ d->epoch, d->o->state_folder, d->log_folder, d->agent_connected, d->agent_known, d->problems, n };
 }
 
-static void add_event(struct daemon *d, const struct muster_event *e)
+static void add_event(struct daemon *d, const struct muster_event *given)
 {
-    events_add(d->events, e);
+    struct muster_event e = *given;
+
+    if (!*e.subject)
+        fixed_copy(e.subject, sizeof(e.subject), "muster");
+    events_add(d->events, &e);
     d->events_new = true;
-    log_line((enum log_level)(e->level >= LOG_ERROR && e->level <= LOG_DEBUGS ? e->level : LOG_INFOS), "%s: %s: %s", e->subject, e->kind, e->text);
+    log_line((enum log_level)(e.level >= LOG_ERROR && e.level <= LOG_DEBUGS ? e.level : LOG_INFOS), "%s: %s: %s", e.subject, e.kind, e.text);
 }
 
 static void say(struct daemon *d, int level, const char *kind, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
