@@ -151,7 +151,7 @@ def apply_to_ready(children, bar):
         with Muster("services:\n  other: { command: sleep 1000, directory: @F, instances: 1 }\n") as m:
             m.write((CHILDREN % children) + "  other: { command: sleep 1000, directory: @F, instances: 1 }\n")
             t0 = time.monotonic()
-            apply = subprocess.Popen([os.path.join(BUILD, "musterctl"), "apply", "muster.yaml"], env=m.env, cwd=m.folder, stdout=subprocess.DEVNULL)
+            apply = subprocess.Popen([os.path.join(BUILD, "musterctl"), "apply", "-f", "muster.yaml"], env=m.env, cwd=m.folder, stdout=subprocess.DEVNULL)
             while True:
                 s = [x for x in m.get("/v1/status")["services"] if x["name"] == "small"]
                 if s and s[0]["ready"] == children:

@@ -17,7 +17,7 @@ cases = [  # name, text, what must be in the output (regular expressions, all of
     ("wrong type: list for a number", HEAD + "    instances: [1]\n", [W % 4, "instances"]),
     ("wrong type: map for a string", "services:\n  api:\n    command: { a: b }\n", [W % 3, "command"]),
     ("wrong type: text for a number", HEAD + "    instances: many\n", [W % 4, "many"]),
-    ("no unit", HEAD + "    stop: { drain: 5 }\n", [W % 4, "drain", "5s"]),
+    ("no unit", HEAD + "    stop: { drain: 5 }\n", [W % 4, "drain", "duration"]),
     ("wrong unit", HEAD + "    stop: { drain: 5 parsecs }\n", [W % 4, "drain"]),
     ("wrong size", HEAD + "    resources: { memory: 5 elephants }\n", [W % 4, "memory"]),
     ("a key twice", HEAD + "    user: root\n    user: root\n", [W % 5, "user", "(twice|again|duplicate|already)"]),
@@ -106,7 +106,7 @@ Y
 expect "a good file passes" muster check "$T/muster.yaml"
 up
 printf 'services:\n  api: { command: sleep 1000, instances: 2 }\n  worse: { command: sleep 1, instnaces: 2 }\n' >"$T/bad.yaml"
-muster apply "$T/bad.yaml" >"$T/out" 2>&1
+muster apply -f "$T/bad.yaml" >"$T/out" 2>&1
 rc=$?
 expect "apply of a file with one mistake: exit status 2 ($rc)" [ $rc = 2 ]
 expect "nothing of it is applied" is "s['api']['desired'] == 1 and 'worse' not in s"

@@ -18,7 +18,7 @@ VERSION=2 api_config flask_gthread "{ min: 3, max: 4 }"
 for _ in $(seq 200); do
     muster scale api $((RANDOM % 3 + 2)) >"$T/out" 2>&1 || break
 done
-muster apply "$T/muster.yaml" >"$T/out" 2>&1
+muster apply -f "$T/muster.yaml" >"$T/out" 2>&1
 rc=$?
 say "apply: exit status $rc: $(head -2 "$T/out")"
 expect "the apply is refused" [ $rc = 5 -o $rc = 1 ]
@@ -29,6 +29,6 @@ for p in $was; do kill -0 "$p" 2>/dev/null && alive=1; done
 expect "instances run on" [ -n "${alive:-}" ]
 expect "traffic goes on" answers /
 rm "$MUSTER_STATE/filler"
-applied() { muster apply "$T/muster.yaml"; }
+applied() { muster apply -f "$T/muster.yaml"; }
 wait_for 10 "with space again it is taken" applied
 wait_for 30 "and done" is "s['api']['min'] == 3 and s['api']['revision'] > 1"

@@ -31,6 +31,7 @@ files=("$MUSTER_STATE"/log/writer.1.log*)
 expect "it was rotated (${#files[@]} files)" [ ${#files[@]} -gt 3 ]
 big=$(find "$MUSTER_STATE/log" -name 'writer.1.log*' -size +300k)
 expect "no file is larger than its size ($big)" [ -z "$big" ]
-expect "no escape byte reaches the reader" sh -c "! grep -q \$(printf '\\033') '$T/followed'"
+script -qec "$B/musterctl logs writer -n 100000" /dev/null </dev/null >"$T/terminal" 2>&1
+expect "no escape byte reaches a terminal" sh -c "grep -q hello '$T/terminal' && ! grep -q \$(printf '\\033') '$T/terminal'"
 "$B/musterctl" logs writer -n 3 >"$T/tail"
 expect "-n 3 gives three lines" [ "$(wc -l <"$T/tail")" = 3 ]

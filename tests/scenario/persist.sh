@@ -18,7 +18,7 @@ for n in 3 5 4; do
 done
 muster scale plain 3 >/dev/null || fail "scale of a plain number"
 wait_for 10 "three of the plain one" exactly plain 3
-muster apply "$T/muster.yaml" >/dev/null || fail "apply"
+muster apply -f "$T/muster.yaml" >/dev/null || fail "apply"
 sleep 1
 expect "the same file changes no count" is "s['range']['desired'] == 4 and s['plain']['desired'] == 3"
 before=$(pids range)
@@ -27,7 +27,7 @@ up
 wait_for 10 "after down and up: four and three" is "s['range']['desired'] == 4 and s['plain']['desired'] == 3"
 wait_for 10 "and they run" exactly range 4
 sed -i 's/instances: 2/instances: 4/' "$T/muster.yaml"
-muster apply "$T/muster.yaml" >/dev/null || fail "apply of another number"
+muster apply -f "$T/muster.yaml" >/dev/null || fail "apply of another number"
 wait_for 10 "a changed number in the file counts" exactly plain 4
 muster scale range 9 >"$T/out" 2>&1; rc=$?
 expect "a count beyond the range is refused (exit status $rc)" [ $rc = 2 -o $rc = 5 ]

@@ -15,14 +15,14 @@ expect "all are of version 1" all_say 1
 load_start --rate 150 --duration 600 --mix get=80,post=20 --conn mixed
 
 rev 2
-muster apply "$T/muster.yaml" >"$T/apply.log" || fail "apply: $(cat "$T/apply.log")"
+muster apply -f "$T/muster.yaml" >"$T/apply.log" || fail "apply: $(cat "$T/apply.log")"
 expect "apply shows what changes" grep -q VERSION "$T/apply.log"
 steady() { is "s['api']['state'] == 'steady' and all(x['revision'] == s['api']['revision'] for x in s['api']['instances'])" && exactly api 3; }
 wait_for 45 "rolled to version 2" steady
 expect "all are of version 2" all_say 2
 
 rev bad
-muster apply "$T/muster.yaml" >/dev/null || fail "apply of the bad version"
+muster apply -f "$T/muster.yaml" >/dev/null || fail "apply of the bad version"
 paused() { is "s['api']['state'] == 'paused' and s['api']['reason'] != ''"; }
 wait_for 75 "the bad version pauses" paused
 say "because: $(status "s['api']['reason']")"
@@ -30,7 +30,7 @@ expect "the old one serves on" all_say 2
 expect "three are ready" is "s['api']['ready'] >= 3"
 
 rev 3
-muster apply "$T/muster.yaml" >/dev/null || fail "apply of version 3"
+muster apply -f "$T/muster.yaml" >/dev/null || fail "apply of version 3"
 wait_for 60 "rolled to version 3" steady
 expect "all are of version 3" all_say 3
 load_stop
