@@ -69,8 +69,9 @@ int reader_complain(struct reader *r, const struct yaml_node *n, const char *fmt
 int reader_group(struct reader *r, const char *group, const struct yaml_node *n, const struct yaml_node *place);
 /* Reads one value of the row's type into field. */
 int reader_value(struct reader *r, const struct schema_key *k, const struct yaml_node *n, void *field);
-/* Complains about a key that is not below group: nearest one, or where it belongs, or all that there are. */
-void reader_unknown(struct reader *r, const char *group, const struct yaml_node *key);
+/* Complains about a key that is not below group: nearest one, or where it belongs, or all that there are.
+ * Returns the near one, NULL: none. */
+const struct schema_key *reader_unknown(struct reader *r, const char *group, const struct yaml_node *key);
 /* Appends a key to the path, returns the length to give to reader_leave. */
 size_t reader_enter(struct reader *r, const char *name);
 void reader_leave(struct reader *r, size_t mark);

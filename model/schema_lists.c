@@ -34,6 +34,8 @@ static int read_words(struct reader *r, const struct yaml_node *n, struct strv *
     for (const struct yaml_node *i = n->first; i && rc == 0; i = i->next) {
         if (i->bad)
             rc = -EINVAL;
+        else if (i->kind == YAML_MAPPING)
+            rc = reader_complain(r, i, "a map is not a word of a command: within [...] a word with { } or `: ` wants quotes, e.g. \"${PORT}\"");
         else if (i->kind != YAML_SCALAR || yaml_is_empty(i))
             rc = reader_complain(r, i, "%s is not a word of a command, expected a text (write \"\" for an empty one)", yaml_describe(i, what));
         else if (out->n == SHELL_WORDS_MAX)

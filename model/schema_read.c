@@ -83,13 +83,13 @@ const char *reader_scalar(struct reader *r, const struct schema_key *k, const st
 }
 
 /* --- unknown keys ---------------------------------------------------------------------------------------- */
-static const char *near_key(const struct reader *r, const char *group, const char *word)
+static const struct schema_key *near_key(const struct reader *r, const char *group, const char *word)
 {
     struct suggest near = { .word = word };
     for (size_t i = 0; i < r->schema->n; i++)
         if (schema_is_child(&r->schema->keys[i], group))
             suggest_offer(&near, schema_last(&r->schema->keys[i]));
-    return near.best;
+    return near.best ? schema_child(r->schema, group, near.best, strlen(near.best)) : NULL;
 }
 
 /* The group, as a person would write it, of a key that stands elsewhere in the table; NULL: nowhere, or at several places. */
@@ -117,26 +117,27 @@ static void list_keys(const struct reader *r, const char *group, struct strbuf *
         }
 }
 
-void reader_unknown(struct reader *r, const char *group, const struct yaml_node *key)
+const struct schema_key *reader_unknown(struct reader *r, const char *group, const struct yaml_node *key)
 {
     if (problems_full(r->p)) {          /* a suggestion for each of 50,000 keys would be dear, and nobody would see it */
         r->p->more = true;
-        return;
+        return NULL;
     }
     char what[PROBLEM_QUOTE_SIZE];
-    const char *near = near_key(r, group, key->text);
+    const struct schema_key *near = near_key(r, group, key->text);
     const struct schema_key *elsewhere = near ? NULL : key_elsewhere(r, key->text);
     cleanup_strbuf struct strbuf all = STRBUF_INIT;
     list_keys(r, group, &all);
     problem_quote(key->text, what);
     if (near)
-        reader_complain(r, key, "unknown key %s, did you mean %s?", what, near);
+        reader_complain(r, key, "unknown key %s, did you mean %s?", what, schema_last(near));
     else if (elsewhere && strchr(elsewhere->path, '.'))
         reader_complain(r, key, "unknown key %s here, it belongs to %.*s", what, (int)(schema_last(elsewhere) - elsewhere->path - 1), elsewhere->path);
     else if (elsewhere)
         reader_complain(r, key, "unknown key %s here, it belongs one level up, beside `command`: look at the indentation", what);
     else
         reader_complain(r, key, "unknown key %s, expected one of %s", what, strbuf_str(&all));
+    return near;
 }
 
 /* --- the walk ------------------------------------------------------------------------------------------------ */
@@ -153,7 +154,9 @@ static int read_pair(struct reader *r, const char *group, const struct yaml_node
     size_t mark = reader_enter(r, key->text);
     int rc = -EINVAL;
     if (!k) {
-        reader_unknown(r, group, key);
+        const struct schema_key *meant = reader_unknown(r, group, key);
+        if (meant)                      /* then that one is not missing as well */
+            there[meant - r->schema->keys] = true;
     } else {
         size_t row = (size_t)(k - r->schema->keys);
         there[row] = true;

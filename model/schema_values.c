@@ -258,8 +258,8 @@ static int read_word(struct reader *r, const struct schema_key *k, const struct 
     }
     char what[PROBLEM_QUOTE_SIZE];
     yaml_describe(n, what);
-    return reader_complain(r, n, "%s is unknown here, expected %s%s%s%s", n->kind == YAML_SCALAR ? yaml_describe(n, what) : yaml_describe(n, what),
-                           i > 1 ? "one of " : "", strbuf_str(&all), near.best ? "; did you mean " : "", near.best ? near.best : "");
+    return reader_complain(r, n, "%s is unknown here, expected %s%s%s%s%s", what, i > 1 ? "one of " : "", strbuf_str(&all),
+                           near.best ? "; did you mean " : "", near.best ? near.best : "", near.best ? "?" : "");
 }
 
 static json_t *print_word(const struct schema_key *k, const void *field)
@@ -288,8 +288,8 @@ static int read_signal(struct reader *r, const struct schema_key *k, const struc
         return -EINVAL;
     if (signal_parse(s, &v) < 0 || strcmp(signal_name(v), "?") == 0) {
         const char *near = near_signal(s);
-        return reader_complain(r, n, "%s is not a signal, expected e.g. TERM, INT, QUIT%s%s", problem_quote(s, what),
-                               near ? "; did you mean " : "", near ? near : "");
+        return reader_complain(r, n, "%s is not a signal, expected e.g. TERM, INT, QUIT%s%s%s", problem_quote(s, what),
+                               near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
     *(int *)field = v;
     return 0;

@@ -41,7 +41,7 @@ const char *yaml_text_check(const char *text, size_t len, uint32_t *ret_line, ui
         if (n == 0)
             what = "not a text file: this is not UTF-8";
         else if (is_refused(s + i, n))
-            what = s[i] == 0 ? "not a text file: a NUL byte" : "a control character";
+            what = s[i] == 0 ? "not a text file: a NUL byte" : "not a text file: a control character";
         else if (s[i] == '\n')
             line++, column = 1;
         else
