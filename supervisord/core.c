@@ -187,6 +187,7 @@ void controller_begin(struct controller *c, int64_t now) {
 }
 
 uint64_t controller_revision(const struct controller *c) { return c->revision; }
+bool controller_synced(const struct controller *c) { return c->synced; }
 bool controller_ended(const struct controller *c) { return c->end; }
 
 /* --- persistence ------------------------------------------------------------------------------------------------- */

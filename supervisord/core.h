@@ -48,6 +48,8 @@ void controller_step(struct controller *c, int64_t now);          /* called by e
 int64_t controller_deadline(const struct controller *c);
 
 /* --- results ------------------------------------------------------------------------------------------ */
+bool controller_synced(const struct controller *c);               /* the connected agent has told all; before that controller_desired must not be sent: it would
+                                                                   * be made in ignorance (empty upstream lists after a restart) */
 uint64_t controller_revision(const struct controller *c);         /* rises when controller_desired's answer changes */
 void controller_desired(const struct controller *c, struct desired *ret);   /* a whole copy, owned by the caller */
 bool controller_next_event(struct controller *c, struct muster_event *ret); /* wall_ms and seq left 0 */

@@ -42,6 +42,16 @@ static void note_process(struct instance *i, int64_t now) {
         i->ready_since = 0;
 }
 
+/* After our restart: what has passed, or drains, was in the list as far as anybody can know. */
+static void assume_listed(struct instance *i) {
+    const struct inst_status *st = &i->status;
+    bool leaving = st->alive && (st->state == INST_DRAINING || st->state == INST_STOPPING);
+    if (!instance_passed(i) && !(leaving && instance_matches(i)))
+        return;
+    i->ever_listed = i->listed = true;
+    i->listed_port = st->port;
+}
+
 static void take_status(struct controller *c, int64_t now, const struct inst_status *st) {
     struct service *s;
     struct instance *i = controller_instance(c, st->id, &s);
@@ -54,12 +64,8 @@ static void take_status(struct controller *c, int64_t now, const struct inst_sta
     i->status_at = now;
     i->full_seq = c->full_seq;
     note_process(i, now);
-    if (first && instance_passed(i))
-        i->ever_listed = i->listed = true;      /* after our restart: it was in the list, as far as anybody can know */
-    if (first && i->listed)
-        i->listed_port = st->port;
-    if (first && instance_alive(i) && instance_matches(i) && (st->state == INST_DRAINING || st->state == INST_STOPPING))
-        i->ever_listed = i->listed = true;
+    if (first && !c->synced)
+        assume_listed(i);
     s->stale = true;
     s->views_stale = true;
 }

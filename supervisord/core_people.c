@@ -31,7 +31,7 @@ int controller_scale(struct controller *c, int64_t now, const char *service, uin
     if (!s)
         return rc;
     const struct service_spec *spec = &s->target->spec;
-    uint32_t lo = spec->fixed ? 0 : spec->min, hi = !spec->fixed ? spec->max : spec->port_kind == PORT_FIXED ? 1 : INSTANCES_MAX;
+    uint32_t lo = spec->fixed ? 1 : spec->min, hi = !spec->fixed ? spec->max : spec->port_kind == PORT_FIXED ? 1 : INSTANCES_MAX;
     if (count < lo || count > hi)
         return err_set(e, -ERANGE, spec->port_kind == PORT_FIXED && spec->fixed ? "%u: the range is %u..%u (it has a fixed port)" : "%u: the range is %u..%u",
                        count, lo, hi);

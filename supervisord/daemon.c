@@ -140,7 +140,7 @@ static void pack_desired(struct daemon *d)
     struct wire_msg m = { .kind = WIRE_DESIRED };
 
     strbuf_reset(&d->outgoing);
-    if (!d->agent_known || controller_revision(d->core) == d->sent_revision)
+    if (!d->agent_known || !controller_synced(d->core) || controller_revision(d->core) == d->sent_revision)
         return;
     controller_desired(d->core, &m.desired);
     d->outgoing_revision = m.desired.revision;
