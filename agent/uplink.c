@@ -94,7 +94,7 @@ struct uplink *uplink_new(uv_loop_t *loop, const char *socket_path, const struct
     u->rng.state = (uint64_t)clock_mono_ns() ^ (uint64_t)getpid();
     uv_timer_init(loop, &u->retry);
     u->retry.data = u;
-    try_connect(&u->retry);
+    uv_timer_start(&u->retry, try_connect, 0, 0);   /* from the loop: the caller's callbacks want the finished object */
     return u;
 }
 
