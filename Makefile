@@ -56,6 +56,12 @@ ALL_LIBS := $(addprefix $(O)/lib,$(addsuffix .a,$(SUBDIRS)))
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(ALL_LIBS)
 	$(call brief,link)$(CC) $(ALLCFLAGS) -o $@ $< -Wl,--start-group $(ALL_LIBS) -Wl,--end-group -Wl,--as-needed $(LIBS_all) -lcmocka
 
+# --- documentation made from the table of configuration keys ----------------------------------------
+$(O)/gen-config-doc: $(O)/tests/tools/gen_config_doc.o $(O)/libmodel.a $(O)/libbase.a
+	$(link)
+docs/CONFIG.md: $(O)/gen-config-doc
+	$< > $@.new && mv $@.new $@
+
 # --- the simulator, fuzz targets, load generator and floor programs --------------------------------
 test_objs = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)))
 $(O)/sim: $(call test_objs,tests/sim/*.c) $(ALL_LIBS)

@@ -32,7 +32,7 @@ static void complain_unknown_service(struct draft *d, const struct draft_service
     struct suggest near = { .word = name };
     for (size_t i = 0; i < d->service_n && !problems_full(&d->p); i++)
         suggest_offer(&near, d->services[i].at.name);
-    draft_complain(d, &s->at, "after", "there is no service %s%s%s%s", problem_quote(name, what), near.best ? ", did you mean " : "",
+    draft_complain_in(d, &s->at, "after", name, "there is no service %s%s%s%s", problem_quote(name, what), near.best ? ", did you mean " : "",
                    near.best ? near.best : "", near.best ? "?" : ", expected the name of one in this configuration");
 }
 

@@ -28,16 +28,42 @@ static const struct yaml_node *nearest_seen(const struct draft_item *at, const c
     }
 }
 
-void draft_complain(struct draft *d, const struct draft_item *at, const char *key, const char *fmt, ...)
+/* The part of a map with this key, or of a list with this text; the whole if there is none. */
+static const struct yaml_node *find_part(const struct yaml_node *n, const char *part)
+{
+    const struct yaml_node *found = yaml_get(n, part, NULL);
+    for (const struct yaml_node *i = n->kind == YAML_SEQUENCE ? n->first : NULL; i && !found; i = i->next)
+        if (i->kind == YAML_SCALAR && strcmp(i->text, part) == 0)
+            found = i;
+    return found ? found : n;
+}
+
+static void complain(struct draft *d, const struct draft_item *at, const char *key, const char *part, const char *fmt, va_list ap)
 {
     const struct yaml_node *n = nearest_seen(at, key);
+    bool map = part && n->kind == YAML_MAPPING;
     cleanup_strbuf struct strbuf text = STRBUF_INIT;
+    strbuf_vprintf(&text, fmt, ap);
+    cleanup_free char *path = xasprintf("%s.%s%s%s%s%s", at->kind, at->name, *key ? "." : "", key, map ? "." : "", map ? part : "");
+    if (part)
+        n = find_part(n, part);
+    problem_add(&d->p, at->source, n->line, n->column, path, "%s", strbuf_str(&text));
+}
+
+void draft_complain(struct draft *d, const struct draft_item *at, const char *key, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
-    strbuf_vprintf(&text, fmt, ap);
+    complain(d, at, key, NULL, fmt, ap);
     va_end(ap);
-    cleanup_free char *path = xasprintf("%s.%s%s%s", at->kind, at->name, *key ? "." : "", key);
-    problem_add(&d->p, at->source, n->line, n->column, path, "%s", strbuf_str(&text));
+}
+
+void draft_complain_in(struct draft *d, const struct draft_item *at, const char *key, const char *part, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    complain(d, at, key, part, fmt, ap);
+    va_end(ap);
 }
 
 /* --- services and balancers ------------------------------------------------------------------------------- */

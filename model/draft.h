@@ -41,11 +41,16 @@ void draft_complain(struct draft *d, const struct draft_item *at, const char *ke
 /* Defaults that depend on other keys: folder, port's readiness, deploy with a fixed port, concurrency. */
 void spec_finish(struct draft_service *s, const char *folder);
 void spec_finish_concurrency(struct service_spec *s);
+/* The same for one part of the key's value: a map's key, or an item of a list. */
+void draft_complain_in(struct draft *d, const struct draft_item *at, const char *key, const char *part, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
 /* What must fit within one service. */
 void spec_check(struct draft *d, const struct draft_service *s);
 /* What must fit between services and balancers: names that refer, cycles, ports, routes. */
 void config_check(struct draft *d);
-/* ${...} in the words of one command; key: where it stood. */
-void spec_check_variables(struct draft *d, const struct draft_service *s, const char *key, const struct strv *words);
+/* ${...} in the words of one command (key: where it stood), and in the values of `environment`. */
+void spec_check_command(struct draft *d, const struct draft_service *s, const char *key, const struct strv *words);
+void spec_check_environment(struct draft *d, const struct draft_service *s);
 /* Is ${NAME} or $NAME in one of the words? */
 bool spec_mentions(const struct strv *words, const char *name);

@@ -54,7 +54,7 @@ static const struct schema_key SERVICE_KEYS[] = {
     { "no_new_privs", T_BOOL, S(no_new_privs), 0, 0, 0, "true", NULL, NULL,
       "The instance and what it starts can gain no rights, through set-user-id programs such as sudo for one.", "false" },
     { "environment", T_ENVIRONMENT, S(environment), 0, 0, 0, NULL, NULL, "empty",
-      "Variables, on top of PATH, HOME, USER and LANG. Values are taken as written.", "{ APP_ENV: production }" },
+      "Variables, on top of PATH, HOME, USER and LANG. `${HOST}`, `${PORT}`, `${INSTANCE}` and variables further up are put in; `$$` is a plain dollar sign.", "{ APP_ENV: production }" },
     { "environment_file", T_PATH, S(environment_file), 0, 0, 0, NULL, NULL, "none",
       "A file of NAME=value lines, read when an instance starts. Its contents go to the instance and nowhere else.", "/etc/muster/api.env" },
     { "secrets", T_SECRETS, S(secrets), 0, 0, 0, NULL, NULL, "none",

@@ -48,7 +48,7 @@ static void check_probe(struct draft *d, const struct draft_service *s, const ch
     char path[64];
     fixed_printf(path, "%s.command", key);
     if (p->kind == PROBE_COMMAND && p->command.n)
-        spec_check_variables(d, s, path, &p->command);
+        spec_check_command(d, s, path, &p->command);
 }
 
 static void check_health(struct draft *d, const struct draft_service *s)
@@ -99,22 +99,23 @@ static void check_environment(struct draft *d, const struct draft_service *s)
         const char *key = spec->environment.v[i].key;
         bool port = strcmp(key, "PORT") == 0;
         if (spec->port_kind != PORT_NONE && (port || strcmp(key, "HOST") == 0))
-            draft_complain(d, &s->at, "environment", "%s cannot be set here: muster sets it for each instance%s", key,
-                           port ? "; expected e.g. port: 8000, or port: none" : "");
+            draft_complain_in(d, &s->at, "environment", key, "muster sets it for each instance, so it cannot be set here%s",
+                              port ? "; expected e.g. port: 8000, or port: none" : "");
         for (size_t j = 0; j < spec->secret_n; j++)
             if (strcmp(key, spec->secrets[j].name) == 0)
-                draft_complain(d, &s->at, "secrets", "%s is in `environment` too", key);
+                draft_complain_in(d, &s->at, "secrets", key, "it is in `environment` too");
     }
+    spec_check_environment(d, s);
 }
 
 static void check_commands(struct draft *d, const struct draft_service *s)
 {
     static const char *const HOOK_KEYS[HOOK_COUNT] = { "hooks.before_start.run", "hooks.after_ready.run", "hooks.before_stop.run" };
     if (s->spec.command.n)
-        spec_check_variables(d, s, "command", &s->spec.command);
+        spec_check_command(d, s, "command", &s->spec.command);
     for (int i = 0; i < HOOK_COUNT; i++)
         if (s->spec.hooks[i].run.n)
-            spec_check_variables(d, s, HOOK_KEYS[i], &s->spec.hooks[i].run);
+            spec_check_command(d, s, HOOK_KEYS[i], &s->spec.hooks[i].run);
 }
 
 static void check_balance(struct draft *d, const struct draft_service *s)

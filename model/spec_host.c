@@ -52,7 +52,7 @@ static void check_files(struct checker *c)
         draft_complain(c->d, &c->s->at, "environment_file", "%s", e.text);
     for (size_t i = 0; i < s->secret_n; i++)
         if (host_path_readable(s->secrets[i].file, &e) < 0)
-            draft_complain(c->d, &c->s->at, "secrets", "%s: %s", s->secrets[i].name, e.text);
+            draft_complain_in(c->d, &c->s->at, "secrets", s->secrets[i].name, "%s", e.text);
 }
 
 /* False: it is not even known who it is, so nothing else can be said. */

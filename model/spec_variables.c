@@ -1,4 +1,4 @@
-/* spec_variables.c - are the ${NAME} in a command known? At run time an unknown one would be a failed start. See draft.h. */
+/* spec_variables.c - are the ${NAME} in commands and variables known? At run time an unknown one would be a failed start. See draft.h. */
 #include <ctype.h>
 #include <string.h>
 #include "base/cleanup.h"
@@ -55,13 +55,14 @@ static bool is_shell(const struct strv *words)
     return false;
 }
 
-static bool is_known(const struct service_spec *s, const char *name)
+/* environment_n: so many of `environment` count. */
+static bool is_known(const struct service_spec *s, size_t environment_n, const char *name)
 {
     if (strcmp(name, "HOST") == 0 || strcmp(name, "INSTANCE") == 0)
         return true;
     if (strcmp(name, "PORT") == 0 && s->port_kind != PORT_NONE)
         return true;
-    for (size_t i = 0; i < s->environment.n; i++)
+    for (size_t i = 0; i < environment_n; i++)
         if (strcmp(s->environment.v[i].key, name) == 0)
             return true;
     return false;
@@ -86,38 +87,67 @@ static bool is_secret(const struct service_spec *s, const char *name)
     return false;
 }
 
-static void complain_unknown(struct draft *d, const struct draft_service *s, const char *key, const char *name)
+/* One text and where it stood. */
+struct place { struct draft *d; const struct draft_service *s; const char *key, *part; size_t environment_n; bool shell; };
+
+static void say_unknown(const struct place *at, const char *name)
 {
-    const char *near = near_variable(&s->spec, name);
-    if (is_secret(&s->spec, name))
-        draft_complain(d, &s->at, key, "${%s} is a secret, and secrets are never put into a command: the program finds it in its environment", name);
+    const char *near = near_variable(&at->s->spec, name);
+    if (is_secret(&at->s->spec, name))
+        draft_complain_in(at->d, &at->s->at, at->key, at->part,
+                          "${%s} is a secret, and secrets are never put in: the program finds it in its environment", name);
     else if (strcmp(name, "PORT") == 0)
-        draft_complain(d, &s->at, key, "${PORT} is not known with `port: none`, expected port: auto");
+        draft_complain_in(at->d, &at->s->at, at->key, at->part, "${PORT} is not known with `port: none`, expected port: auto");
     else
-        draft_complain(d, &s->at, key, "${%s} is not known, expected HOST, PORT, INSTANCE or a name from `environment`%s%s%s (write $${%s} to pass it on as it is)",
-                       name, near ? "; did you mean ${" : "", near ? near : "", near ? "}?" : "", name);
+        draft_complain_in(at->d, &at->s->at, at->key, at->part,
+                          "${%s} is not known, expected HOST, PORT, INSTANCE or a name from `environment`%s%s%s (write $${%s} to pass it on as it is)",
+                          name, near ? "; did you mean ${" : "", near ? near : "", near ? "}?" : "", name);
 }
 
-void spec_check_variables(struct draft *d, const struct draft_service *s, const char *key, const struct strv *words)
+/* Says the first thing that is wrong with one variable; false: all is well. */
+static bool say_wrong(const struct place *at, const char *found, size_t len, bool braces)
 {
-    for (size_t i = 0; i < words->n; i++) {
-        const char *at = words->v[i], *found;
-        size_t len;
-        bool braces;
-        while ((found = next_variable(&at, &len, &braces))) {
-            char name[64];
-            fixed_printf(name, "%.*s", (int)MIN_OF(len, sizeof name - 1), found);
-            if (braces && found[len] != '}')
-                draft_complain(d, &s->at, key, "a ${ is not closed by }; write $${ to pass it on as it is");
-            else if (braces && (len == 0 || name_length(found) != len))
-                draft_complain(d, &s->at, key, "${...} holds no variable's name; write $${ to pass it on as it is");
-            else if (braces && !is_known(&s->spec, name))
-                complain_unknown(d, s, key, name);
-            else if (!braces && !is_shell(words) && is_known(&s->spec, name))
-                draft_complain(d, &s->at, key, "no shell is run, so $%s stays as it is: write ${%s} (or $$%s to pass it on)", name, name, name);
-            else
-                continue;
+    char name[64];
+    fixed_printf(name, "%.*s", (int)MIN_OF(len, sizeof name - 1), found);
+    bool known = is_known(&at->s->spec, at->environment_n, name);
+    if (braces && found[len] != '}')
+        draft_complain_in(at->d, &at->s->at, at->key, at->part, "a ${ is not closed by }; write $${ to pass it on as it is");
+    else if (braces && (len == 0 || len >= sizeof name || name_length(found) != len))
+        draft_complain_in(at->d, &at->s->at, at->key, at->part, "${...} holds no variable's name; write $${ to pass it on as it is");
+    else if (braces && !known)
+        say_unknown(at, name);
+    else if (!braces && !at->shell && known)
+        draft_complain_in(at->d, &at->s->at, at->key, at->part, "no shell is run, so $%s stays as it is: write ${%s} (or $$%s to pass it on)", name,
+                          name, name);
+    else
+        return false;
+    return true;
+}
+
+static bool check_text(const struct place *at, const char *text)
+{
+    const char *found;
+    size_t len;
+    bool braces;
+    while ((found = next_variable(&text, &len, &braces)))
+        if (say_wrong(at, found, len, braces))
+            return false;
+    return true;
+}
+
+void spec_check_command(struct draft *d, const struct draft_service *s, const char *key, const struct strv *words)
+{
+    const struct place at = { d, s, key, NULL, s->spec.environment.n, is_shell(words) };
+    for (size_t i = 0; i < words->n; i++)
+        if (!check_text(&at, words->v[i]))
             return;                     /* one a command is enough to go on with */
-        }
+}
+
+void spec_check_environment(struct draft *d, const struct draft_service *s)
+{
+    for (size_t i = 0; i < s->spec.environment.n; i++) {
+        const struct kv *kv = &s->spec.environment.v[i];
+        const struct place at = { d, s, "environment", kv->key, i, true };      /* a lone $ is at home in passwords */
+        check_text(&at, kv->value);
     }
 }
