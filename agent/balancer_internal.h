@@ -54,6 +54,7 @@ struct balancer {
     bool has_want;
     uint64_t epoch, revision, serial;       /* serial: raised at each change of `want` */
     uint64_t acked_epoch, acked_revision;
+    bool fresh_stat;                        /* figures have come since the last report */
     char (*gone)[ID_SIZE]; size_t gone_n;
     uint64_t signature;                     /* of want; 0: it cannot be expressed */
     char *state_text; bool state_failed;    /* what the state file holds; it could not be written */
@@ -72,6 +73,7 @@ struct balancer {
     bool stop, freed;
     int64_t stop_ms;
     struct balancer_report last; bool reported;
+    bool echo; int64_t echo_heard_ms;                   /* one more report is owed, with figures newer than these */
 };
 
 /* balancer.c */

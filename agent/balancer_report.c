@@ -32,14 +32,15 @@ static struct load load_of(const struct balancer *b, const struct upstream *u, c
     return (struct load){ (uint32_t)in_flight, (uint32_t)queued };
 }
 
+/* Whoever waits for a drain wants to hear of figures that are newer than the acknowledgement, also when they are the same. */
 bool balancer_draining(const struct balancer *b)
 {
+    if (b->echo)
+        return true;
     for (size_t i = 0; i < b->want.upstream_n; i++)
-        for (size_t k = 0; k < b->want.upstreams[i].server_n; k++) {
-            const struct upstream_server *s = &b->want.upstreams[i].servers[k];
-            if (s->state == SRV_DRAIN && load_of(b, &b->want.upstreams[i], s).in_flight > 0)
+        for (size_t k = 0; k < b->want.upstreams[i].server_n; k++)
+            if (b->want.upstreams[i].servers[k].state == SRV_DRAIN)
                 return true;
-        }
     return false;
 }
 
@@ -99,10 +100,26 @@ static bool same(const struct balancer_report *a, const struct balancer_report *
     return true;
 }
 
+/* The controller lets go of what drains only on figures that were taken after the acknowledgement: so each acknowledgement is followed by one
+ * more report, even if it says the same. */
+static bool owes_echo(struct balancer *b, const struct balancer_report *r)
+{
+    int64_t heard = b->cur ? b->cur->heard_ms : 0;
+    bool due = b->echo && heard > b->echo_heard_ms;
+    if (due || !b->cur)
+        b->echo = false;
+    if (b->cur && (!b->reported || r->revision != b->last.revision || r->epoch != b->last.epoch)) {
+        b->echo = true;
+        b->echo_heard_ms = heard;
+    }
+    return due;
+}
+
 void balancer_tell(struct balancer *b, bool always)
 {
     struct balancer_report r = make(b);
-    if (!always && b->reported && same(&r, &b->last)) {
+    bool echo = owes_echo(b, &r);
+    if (!always && !echo && b->reported && same(&r, &b->last)) {
         free(r.servers);
         return;
     }
