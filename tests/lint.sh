@@ -29,15 +29,18 @@ for f in "${pure[@]}"; do
     while IFS=: read -r line text; do complain "$f:$line: a file that decides calls: ${text# }"; done < <(code "$f" | grep -nE "(^|[^_>.[:alnum:]])$impure_call")
 done
 
-banned='strcpy|strcat|sprintf|vsprintf|gets|strncat|strtok|tmpnam|mktemp|tempnam|system|popen|alloca|asctime|ctime|gmtime|localtime'
+banned='strcpy|strcat|sprintf|vsprintf|gets|strncat|strtok|tmpnam|mktemp|tempnam|alloca|asctime|ctime|gmtime|localtime'
+shell='system|popen'      # in tests only
 for f in {base,model,net,supervisord,agent,ctl}/*.[ch] tests/{unit,sim,fuzz,bench,tools}/*.[ch]; do
     [[ -e $f && $f != base/banned.h ]] || continue
-    while IFS=: read -r line text; do complain "$f:$line: banned: ${text#"${text%%[![:space:]]*}"}"; done < <(code "$f" | grep -nE "(^|[^_>.[:alnum:]])($banned)\(")
+    words=$banned
+    [[ $f == tests/* ]] || words+="|$shell"
+    while IFS=: read -r line text; do complain "$f:$line: banned: ${text#"${text%%[![:space:]]*}"}"; done < <(code "$f" | grep -nE "(^|[^_>.[:alnum:]])($words)\(")
     head -c 200 "$f" | grep -q . || complain "$f:1: empty"
     [[ $f == *.h ]] && ! grep -q '^#pragma once' "$f" && complain "$f:1: no #pragma once"
     [[ $f == *.h && $(head -c 3 "$f") != "/* " ]] && complain "$f:1: the header does not begin with what it is for"
     grep -nP '\t' "$f" | head -1 | while IFS=: read -r line _; do echo "$f:$line: a tab"; done | grep . && bad=1
-    awk -v f="$f" 'length > 180 { print f ":" NR ": " length " columns"; bad = 1 } END { exit bad }' "$f" || bad=1
+    awk -v f="$f" 'length > 210 { print f ":" NR ": " length " columns"; bad = 1 } END { exit bad }' "$f" || bad=1
 done
 for f in etc/*.sh tests/*.sh tests/scenario/*.sh .ci/run; do
     [ -e "$f" ] && ! bash -n "$f" && bad=1
