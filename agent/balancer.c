@@ -139,7 +139,7 @@ static void write_state(struct balancer *b)
     if (b->state_text && strcmp(text, b->state_text) == 0)
         return;
     if (file_write_atomic(b->state_file, text, strlen(text), 0644, 0, &e) < 0) {
-        fixed_printf(b->problem, "%s", e.text);
+        fixed_copy(b->problem, sizeof b->problem, e.text);
         b->state_failed = true;
         return;
     }
@@ -175,7 +175,7 @@ static void apply_want(struct balancer *b)
     uint64_t before = b->signature;
     b->signature = 0;
     if (hap_conf_signature(&b->want, &p, &b->signature, &e) < 0)
-        fixed_printf(b->problem, "%s", e.text);
+        fixed_copy(b->problem, sizeof b->problem, e.text);
     else if (b->signature != before && b->signature != b->bad)
         b->problem[0] = 0;
     write_state(b);
@@ -207,6 +207,7 @@ void balancer_set(struct balancer *b, uint64_t epoch, uint64_t revision, const s
     balancer_desired_done(&b->told);
     copy_desired(&b->told, d);
     b->has_want = true;
+    b->stop = false;                        /* wanted again: what was told to end does, a new one is started */
     b->epoch = epoch;
     b->revision = revision;
     forget_gone(b);
@@ -315,7 +316,7 @@ static int write_conf(struct balancer *b, const char *path, const char *socket, 
 
 static void start_failed(struct balancer *b, int64_t now, const char *why)
 {
-    fixed_printf(b->problem, "%s", why);
+    fixed_copy(b->problem, sizeof b->problem, why);
     b->deaths++;
     b->retry_ms = now + MIN_OF((int64_t)100 << MIN_OF(b->deaths, 6u), 5000);
 }
@@ -514,13 +515,18 @@ void balancer_step(struct balancer *b)
     if (b->stop) {
         step_stop(b, now);
     } else if (b->has_want) {
+        if (b->cur && b->cur->stopping)
+            b->cur = NULL;
+        if (b->next && b->next->stopping)
+            b->next = NULL;
         take_over(b, now);
         step_start(b, now);
         mind_old(b, now);
         acknowledge(b);
     }
     release_listeners(b);
-    balancer_tell(b, false);
+    balancer_tell(b, b->fresh_stat && balancer_draining(b));
+    b->fresh_stat = false;
     arm(b, now);
 }
 
@@ -689,7 +695,7 @@ static void listened(struct balancer *b, const struct k_reply *r)
     fixed_printf(why, "cannot listen on %s:%" PRIu32 ": %s", b->asked.address, b->asked.port, r->detail[0] ? r->detail : strerror(-r->rc));
     if (strcmp(why, b->problem) != 0)
         balancer_event(b, 3, "balancer", "%s", why);
-    fixed_printf(b->problem, "%s", why);
+    fixed_copy(b->problem, sizeof b->problem, why);
 }
 
 static void refused_request(struct balancer *b, const struct k_reply *r)

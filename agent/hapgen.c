@@ -129,6 +129,7 @@ static void on_states(void *arg, int rc, const char *text, size_t len)
     g->coming = (struct hap_stat){ 0 };
     bool first = !g->has_stat;
     g->has_stat = true;
+    g->b->fresh_stat = true;
     g->failures = 0;
     g->heard_ms = balancer_now(b);
     if (first && !g->fresh && b->has_want && !b->stop)
