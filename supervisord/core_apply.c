@@ -138,6 +138,8 @@ static void change_service(struct apply *a, struct service *s, const struct serv
         return;
     struct controller *c = a->c;
     recount(s, &s->target->spec, is);
+    if (!strv_equal(&s->target->spec.after, &is->after))
+        s->gate_seen = 0;                           /* its bits spoke of the old list */
     struct release *r = twin ? release_new(s->name, json, twin->generation, revision + 1, twin->owner_uid, twin->owner_gid, twin->path_env, NULL)
                              : release_new(s->name, json, controller_generation(c), revision + 1, a->r->owner_uid, a->r->owner_gid, a->r->path_env, NULL);
     assert(r);

@@ -1,5 +1,5 @@
-/* core_check.c - the invariants that can be seen from here (DESIGN.md): I1, I3 and I8 on what is now, slots and bounds besides.
- * I2 and I10 speak of changes: they are checked where the changes are made (test_rollout, test_controller) and by the simulator from outside. */
+/* core_check.c - the invariants (DESIGN.md): I1, I3 and I8 on what is now, slots and bounds besides. I2, I10, and again I3, speak of
+ * changes: core_step.c looks at each of its own steps and leaves the first bad one in `broken`. */
 #include "supervisord/core_priv.h"
 
 static int check_instance(const struct service *s, const struct instance *i, struct err *e) {
@@ -16,6 +16,8 @@ static int check_instance(const struct service *s, const struct instance *i, str
 
 static int check_service(const struct controller *c, const struct service *s, struct err *e) {
     uint32_t wanted = 0, alive = 0, listed = 0;
+    if (s->broken[0])
+        return err_set(e, -EPROTO, "%s", s->broken);
     for (size_t k = 0; k < s->n; k++) {
         const struct instance *i = s->inst[k];
         int rc = check_instance(s, i, e);

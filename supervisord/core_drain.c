@@ -20,9 +20,13 @@ void service_let_go(struct controller *c, struct service *s, struct instance *i,
     service_changed(s);
 }
 
-/* The last report's figures; an instance that a report does not list has nothing there. */
+/* By the last report; an instance that it does not list has nothing there. Figures of the very report that acknowledges may have been
+ * taken before the list changed, unless it shows the server as drained already. */
 static bool nothing_in_flight(const struct balancer *b, const struct instance *i) {
-    return i->bal_seq != b->seq || i->bal_in_flight + i->bal_queued == 0;
+    bool listed = i->bal_seq == b->seq, later = b->seq > i->ack_seq;
+    if (listed && i->bal_in_flight + i->bal_queued > 0)
+        return false;
+    return later || (listed && i->bal_state != SRV_READY);
 }
 
 /* Whether the drain is through; else *ret_at: when to look again if no news come. */
@@ -35,7 +39,7 @@ static bool drained(struct controller *c, const struct service *s, struct instan
     if (acked) {
         if (i->ack_seq == 0)
             i->ack_seq = b->seq;
-        if (now >= over || (b->seq > i->ack_seq && nothing_in_flight(b, i)))
+        if (now >= over || nothing_in_flight(b, i))
             return true;
         *ret_at = over;
         return false;

@@ -145,6 +145,7 @@ void controller_balancer(struct controller *c, int64_t now, const struct balance
         i->bal_seq = b->seq;
         i->bal_in_flight = r->servers[k].in_flight;
         i->bal_queued = r->servers[k].queued;
+        i->bal_state = r->servers[k].state;
     }
     for (size_t i = 0; i < c->svc_n; i++) {     /* only drains wait for reports */
         struct service *s = c->svc[i];

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/utf8.h"
 #include "supervisord/rollout.h"
 #include "supervisord/upstream.h"
 
@@ -116,8 +117,9 @@ static void note_rolling(struct controller *c, struct service *s, bool rolling) 
 static void note_paused(struct controller *c, struct service *s, const struct rollout_plan *p, int64_t now) {
     if (p->paused && p->culprit >= 0) {
         const struct instance *i = s->inst[p->culprit];
-        char why[300];
-        instance_fail_reason(i, now, why, sizeof why);
+        char raw[300], why[300];
+        instance_fail_reason(i, now, raw, sizeof raw);
+        utf8_clean(why, sizeof why, raw);       /* it is stored as JSON */
         if (!s->paused || strcmp(s->pause_id, i->id) != 0 || i->status.fails <= 3) {    /* later tries do not rewrite the cause */
             fixed_printf(s->pause_reason, "revision %u: %s", i->rel->revision, why);
             fixed_copy(s->pause_id, sizeof s->pause_id, i->id);
@@ -136,6 +138,41 @@ static void note_paused(struct controller *c, struct service *s, const struct ro
         s->pause_reason[0] = s->pause_id[0] = '\0';
     if (service_goal(s) > 0 && p->rolling)
         rollout_event(c, s, s->paused ? 4 : 5, text);
+}
+
+/* A fixed port: nobody new may start while somebody else still holds it. */
+static bool port_is_held(const struct service *s) {
+    const struct service_spec *t = &s->target->spec;
+    for (size_t k = 0; t->port_kind == PORT_FIXED && k < s->n; k++) {
+        const struct service_spec *o = &s->inst[k]->rel->spec;
+        if (o->port_kind == PORT_FIXED && o->port == t->port)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t ready_wanted(const struct service *s) {
+    uint32_t n = 0;
+    for (size_t k = 0; k < s->n; k++)
+        n += s->inst[k]->want == WANT_RUN && instance_ready(s->inst[k]);
+    return n;
+}
+
+static uint32_t wanted_count(const struct service *s) {
+    uint32_t n = 0;
+    for (size_t k = 0; k < s->n; k++)
+        n += instance_wanted(s->inst[k]);
+    return n;
+}
+
+/* Our own bugs, for controller_check: what a step may never do on purpose (I2, I3). */
+static void verify(struct service *s, const struct fleet *f, bool rolling, uint32_t ready_before, uint32_t wanted_before) {
+    uint32_t ready = ready_wanted(s), wanted = wanted_count(s);
+    uint32_t may_miss = !rolling ? 0 : f->stop_first || (f->surge == 0 && f->unavailable == 0) ? MAX_OF(f->unavailable, 1u) : f->unavailable;
+    if (f->desired > 0 && ready < ready_before && ready + may_miss < f->desired && !s->broken[0])
+        fixed_printf(s->broken, "I2: %s: %u ready were taken to %u, desired %u", s->name, ready_before, ready, f->desired);
+    if (wanted > wanted_before && wanted > f->desired + f->surge && !s->broken[0])
+        fixed_printf(s->broken, "I3: %s: grew from %u to %u, desired %u and surge %u", s->name, wanted_before, wanted, f->desired, f->surge);
 }
 
 static void add_instances(struct controller *c, struct service *s, struct release *rel, uint32_t n, int64_t now) {
@@ -171,13 +208,15 @@ static void plan(struct controller *c, struct service *s, int64_t now) {
     struct fleet f = {
         .m = m, .n = s->n, .desired = goal, .surge = service_surge(s), .unavailable = amount_of(spec->deploy.unavailable, goal, false),
         .room = balanced ? (s->slots > s->n ? s->slots - (uint32_t)s->n : 0) : UINT32_MAX, .healthy_for_ms = spec->deploy.healthy_for_ms,
-        .stop_first = spec->port_kind == PORT_FIXED, .was_paused = s->paused,
+        .stop_first = port_is_held(s), .was_paused = s->paused,
     };
     struct rollout_plan p;
     rollout_plan(&f, &p);
     note_rolling(c, s, p.rolling);
     note_paused(c, s, &p, now);
+    uint32_t ready = ready_wanted(s), wanted = wanted_count(s);
     follow_plan(c, s, &p, now);
+    verify(s, &f, p.rolling, ready, wanted);
     if (p.again_in_ms != INT64_MAX)
         s->next_at = MIN_OF(s->next_at, now + p.again_in_ms);
     for (size_t k = 0; p.rolling && k < s->n; k++)
@@ -279,7 +318,10 @@ void controller_run(struct controller *c, int64_t now) {
             if (!s->stale && now < s->next_at)
                 continue;
             bool had = s->n > 0;
+            uint32_t desired = s->desired;
             step_service(c, s, now);
+            if (s->desired != desired && !s->broken[0])
+                fixed_printf(s->broken, "I10: %s: a step changed what is desired, %u to %u", s->name, desired, s->desired);
             more |= s->stale;
             if (c->down && had && s->n == 0)
                 for (size_t k = 0; k < c->svc_n; k++)

@@ -4,7 +4,7 @@
 #include "base/strbuf.h"
 
 struct census {                     /* counted over those that are wanted (HOLD, RUN), but for `rows` */
-    uint32_t rows, total, fresh, old, old_ready, fresh_ready, fresh_available;
+    uint32_t rows, total, fresh, old, old_ready, fresh_available;
 };
 
 static bool wanted(const struct fleet_member *m) { return m->want == WANT_RUN || m->want == WANT_HOLD; }
@@ -18,7 +18,6 @@ static void count(const struct fleet *f, struct census *c) {
         c->total++;
         if (m->is_new) {
             c->fresh++;
-            c->fresh_ready += m->ready;
         } else {
             c->old++;
             c->old_ready += m->ready;
@@ -91,10 +90,11 @@ static void plan_steady(const struct fleet *f, const struct census *c, struct ro
  * of the new ones those that are worst off. */
 static void plan_paused(const struct fleet *f, const struct census *c, struct rollout_plan *p) {
     uint32_t serving = c->old + c->fresh_available, most = f->desired + f->surge, surplus = less(c->old, f->desired);
+    uint32_t available = MIN_OF(c->old_ready, c->old - surplus) + c->fresh_available;
     if (serving < f->desired)
         p->add_old = f->stop_first ? 0 : MIN_OF(MIN_OF(f->desired - serving, less(most, c->total)), f->room);
     take_worst(p, f, false, surplus);
-    take_worst(p, f, true, MIN_OF(less(c->total - surplus, most), c->fresh - c->fresh_available));
+    take_worst(p, f, true, MIN_OF(less(c->total - surplus, most), c->fresh - c->fresh_available + less(available, f->desired)));
 }
 
 static void plan_rolling(const struct fleet *f, const struct census *c, struct rollout_plan *p) {
@@ -122,8 +122,8 @@ static void plan_rolling(const struct fleet *f, const struct census *c, struct r
         }
     }
     if (c->fresh > f->desired) {                /* `desired` fell meanwhile */
-        uint32_t too_many = c->fresh - f->desired;
-        take_worst(p, f, true, MIN_OF(too_many, c->fresh - c->fresh_ready + ready_budget));
+        uint32_t too_many = MAX_OF(c->fresh - f->desired, less(left, f->desired + surge));
+        take_worst(p, f, true, MIN_OF(too_many, c->fresh - c->fresh_available + ready_budget));
         return;
     }
     uint32_t used = f->stop_first ? c->rows : left;

@@ -201,12 +201,25 @@ void instance_fail_reason(const struct instance *i, int64_t now, char *buf, size
 /* --- the service ----------------------------------------------------------------------------------------------- */
 uint32_t service_goal(const struct service *s) { return s->stopped || s->deleting ? 0 : s->desired; }
 
+static uint32_t ready_of(const struct service *s, uint64_t generation) {
+    uint32_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        n += s->inst[i]->want == WANT_RUN && s->inst[i]->rel->generation == generation && instance_ready(s->inst[i]);
+    return n;
+}
+
 struct release *service_old_release(const struct service *s) {
     struct release *best = NULL;
+    uint32_t best_ready = 0;
     for (size_t i = 0; i < s->n; i++) {
         struct release *r = s->inst[i]->rel;
-        if (instance_wanted(s->inst[i]) && r->generation != s->target->generation && (!best || r->generation > best->generation))
+        if (!instance_wanted(s->inst[i]) || r->generation == s->target->generation || (best && r->generation == best->generation))
+            continue;
+        uint32_t ready = ready_of(s, r->generation);
+        if (!best || ready > best_ready || (ready == best_ready && r->generation > best->generation)) {
             best = r;
+            best_ready = ready;
+        }
     }
     return best;
 }

@@ -49,7 +49,7 @@ struct instance {
     int64_t settled_pid;                /* the process that was seen settled: still counts for a scale-up when unready (overload) */
     int32_t ready_pid; uint32_t ready_port; /* the process last seen ready */
     struct inst_metrics metrics; int64_t metrics_at; bool has_metrics;
-    uint64_t bal_seq; uint32_t bal_in_flight, bal_queued;   /* of the balancer's report number bal_seq */
+    uint64_t bal_seq; uint32_t bal_in_flight, bal_queued; enum server_state bal_state;   /* of the balancer's report number bal_seq */
 };
 
 struct service {
@@ -75,6 +75,7 @@ struct service {
     bool stale;                         /* something changed: step it */
     bool dirty;                         /* row to be stored */
     struct instance_view *views; bool views_stale;
+    char broken[160];                   /* the first step that broke I2, I3 or I10, for controller_check; "" */
 };
 
 struct service *service_new(const char *name);
@@ -100,7 +101,8 @@ int64_t instance_fail_at(const struct instance *i); /* when it will be failing i
 bool instance_wanted(const struct instance *i);     /* HOLD or RUN */
 
 uint32_t service_goal(const struct service *s);     /* 0 while stopped or being deleted */
-struct release *service_old_release(const struct service *s);   /* newest generation among wanted instances that is not the target's; NULL */
+/* Of the releases that are not the target and still wanted, the one that serves best: most ready instances, then the newest. NULL: none. */
+struct release *service_old_release(const struct service *s);
 uint32_t service_surge(const struct service *s);
 /* Server slots at the balancer: a power of two, at least 8, never fewer than before while the service exists. */
 uint32_t service_slots(const struct service *s);

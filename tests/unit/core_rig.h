@@ -23,7 +23,7 @@ struct rig {
     struct desired had;                     /* the last desired set that the agent took */
     struct rig_row rows[64]; size_t row_n;  /* the store */
     char events[8192];
-    bool connected, auto_ready, auto_balance;
+    bool connected, auto_ready, auto_balance, late_figures /* the balancer's figures are from before its list changed */;
     uint32_t in_flight;                     /* what the balancer says of each server that drains */
 };
 
@@ -153,7 +153,7 @@ static inline void rig_send_reports(struct rig *r) {
         for (size_t u = 0; u < r->had.balancers[b].upstream_n; u++)
             for (size_t k = 0; k < r->had.balancers[b].upstreams[u].server_n; k++) {
                 struct upstream_server *s = &r->had.balancers[b].upstreams[u].servers[k];
-                sv[rep.server_n] = (struct balancer_server_report){ .state = s->state, .up = true, .in_flight = s->state == SRV_DRAIN ? r->in_flight : 0 };
+                sv[rep.server_n] = (struct balancer_server_report){ .state = r->late_figures ? SRV_READY : s->state, .up = true, .in_flight = s->state == SRV_DRAIN ? r->in_flight : 0 };
                 memcpy(sv[rep.server_n++].id, s->id, sizeof s->id);
             }
         controller_balancer(r->c, r->now, &rep);
