@@ -68,7 +68,7 @@ static void take(struct app *app, enum app_kind kind, const char *file, const ch
 void detect_source(const char *file, const char *module, const char *text, struct app *app) {
     static const struct { const char *constructor; enum app_kind kind; } makes[] = { { "Flask", APP_FLASK }, { "FastAPI", APP_FASTAPI },
         { "Starlette", APP_FASTAPI }, { "Litestar", APP_FASTAPI }, { "Quart", APP_FASTAPI }, { "get_wsgi_application", APP_DJANGO }, { "get_asgi_application", APP_FASTAPI } };
-    bool flask = strstr(text, "Flask(") != NULL, fastapi = strstr(text, "FastAPI(") != NULL;
+    bool flask = strstr(text, "Flask") != NULL, fastapi = strstr(text, "FastAPI") != NULL;
     char name[64];
     find_health(text, app);
     for (const char *line = text, *end; *line; line = *end ? end + 1 : end) {

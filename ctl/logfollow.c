@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "base/strbuf.h"
 
-enum { READ_BYTES = 64 << 10, MISSING_PATIENCE = 10, RACE_TRIES = 20 };
+enum { READ_BYTES = 64 << 10, RACE_TRIES = 20 };
 
 struct logfollow {
     char *path;
@@ -15,7 +15,6 @@ struct logfollow {
     off_t at;
     struct strbuf part;         /* a line without its end yet */
     size_t gaps;
-    unsigned missing;           /* how often in a row the next newer file was not there */
 };
 
 /* index 0 is the live file. */
@@ -74,7 +73,7 @@ size_t logfollow_gaps(const struct logfollow *f) { return f->gaps; }
 
 static void move_to(struct logfollow *f, int fd, off_t at) {
     if (f->fd >= 0) close(f->fd);
-    f->fd = fd, f->at = at, f->missing = 0;
+    f->fd = fd, f->at = at;
     strbuf_reset(&f->part);
 }
 
@@ -167,28 +166,41 @@ static bool at_end(const struct logfollow *f) {
     return fstat(f->fd, &st) < 0 || st.st_size <= f->at;
 }
 
-/* The next newer file, if ours was rotated and is read to its end: true if there is more to read. Renames go on while we look, so what was found is checked again. */
+static bool exists(const struct logfollow *f, unsigned index) {
+    cleanup_free char *name = file_name(f, index);
+    return access(name, F_OK) == 0;
+}
+
+/* The next newer file than `own` (-1: ours was deleted, then the oldest). In the middle of a rotation a name may be missing: what will get
+ * that name is then the next lower one. -1: nothing yet, or the names moved while we looked: look again. */
+static int open_newer(const struct logfollow *f, int own, unsigned *ret_index) {
+    unsigned first = own > 0 ? (unsigned)own - 1 : oldest_index(f), next = first;
+    int fd = open_index(f, next);
+    while (fd < 0 && next > 0) fd = open_index(f, --next);
+    if (fd < 0) return -1;
+    bool moved = index_of(f, f->fd) != own || index_of(f, fd) != (int)next;
+    for (unsigned k = next + 1; k <= first; k++) moved = moved || exists(f, k);
+    if (moved) {
+        close(fd);
+        return -1;
+    }
+    *ret_index = next;
+    return fd;
+}
+
+/* The next newer file, if ours was rotated and is read to its end: true if there is more to read. */
 static bool step_to_newer(struct logfollow *f, logfollow_fn *fn, void *arg) {
     for (int tries = 0; tries < RACE_TRIES; tries++) {
+        unsigned next = 0;
         int own = index_of(f, f->fd);
         if (own == 0) return false;
-        unsigned next = own > 0 ? (unsigned)own - 1 : oldest_index(f);
-        int fd = open_index(f, next);
-        if (fd < 0) {
-            if (++f->missing < MISSING_PATIENCE) return false;      /* in the middle of a rotation: it will be there soon */
-            while (next > 0 && fd < 0) fd = open_index(f, --next);  /* somebody removed it */
-            if (fd < 0) return false;
-            f->gaps++;
-        }
-        if (index_of(f, f->fd) != own || index_of(f, fd) != (int)next) {
-            close(fd);
-            continue;
-        }
-        if (own < 0) f->gaps++;
+        int fd = open_newer(f, own, &next);
+        if (fd < 0) continue;
         if (!at_end(f)) {                   /* written between our last look and the rename: the caller reads that first */
             close(fd);
             return true;
         }
+        if (own < 0) f->gaps++;
         if (f->part.len) logfollow_flush(f, fn, arg);
         move_to(f, fd, 0);
         return true;

@@ -11,7 +11,7 @@
 enum { TROUBLE_SHOWN = 5, LINES_SHOWN = 3 };
 
 void view_words_empty(struct strbuf *out) {
-    strbuf_puts(out, "No services yet. Next: `musterctl apply -f muster.yaml` (`musterctl init` writes such a file for your app).\n");
+    strbuf_puts(out, "No services yet.\nNext: `musterctl apply -f muster.yaml`; `musterctl init` writes such a file for your app.\n");
 }
 
 bool view_words_in_trouble(const json_t *in) {
@@ -33,6 +33,16 @@ static void add_next_try(const json_t *in, const struct look *look, struct strbu
     strbuf_printf(out, "    next try: in %s\n", wait);
 }
 
+/* Behind the timestamp, if the line begins with one: the last lines are recent anyway, and room is scarce. */
+static const char *skip_timestamp(const char *line) {
+    char stamp[40] = "";
+    int64_t ms;
+    size_t n = strcspn(line, " ");
+    if (n < 20 || n >= sizeof stamp || !line[n]) return line;
+    memcpy(stamp, line, n);
+    return clock_parse_rfc3339(stamp, &ms) == 0 ? line + n + 1 : line;
+}
+
 /* Log lines are cut to the width rather than wrapped by the terminal: their place here is a glance, the whole is in the log. */
 static void add_last_lines(const json_t *in, const struct look *look, struct strbuf *out) {
     const json_t *lines = json_object_get(in, "last_lines");
@@ -40,7 +50,7 @@ static void add_last_lines(const json_t *in, const struct look *look, struct str
     if (n) strbuf_puts(out, "    last lines of its log:\n");
     for (size_t i = from; i < n; i++) {
         const char *line = json_string_value(json_array_get(lines, i));
-        cleanup_free char *text = escape_line(line ? line : "");
+        cleanup_free char *text = escape_line(line ? skip_timestamp(line) : "");
         size_t room = look->width > 8 ? look->width - 7 : 0, fit = room ? utf8_fit(text, room) : strlen(text);
         strbuf_printf(out, "    %s|%s %.*s%s\n", look_begin(look, COLOR_DIM), look_end(look, COLOR_DIM), (int)fit, text, text[fit] ? look_ellipsis(look) : "");
     }
@@ -51,8 +61,8 @@ static void add_trouble(const json_t *in, const struct look *look, struct strbuf
     cleanup_free char *exit = escape_line(jget_str(in, "last_exit")), *log = escape_line(jget_str(in, "log"));
     const char *state = jget_str(in, "state");
     enum color color = look_state_color(state);
-    strbuf_printf(out, "\n  %s%s%s %s", look_begin(look, color), look_state_symbol(look, state), *look_state_symbol(look, state) ? " " : "", name);
-    strbuf_printf(out, " %s%s", state, look_end(look, color));
+    const char *symbol = look_state_symbol(look, state);
+    strbuf_printf(out, "\n  %s%s%s%s %s%s", look_begin(look, color), symbol, *symbol ? " " : "", name, state, look_end(look, color));
     if (*reason) strbuf_printf(out, ": %s", reason);
     strbuf_putc(out, '\n');
     if (*exit && !strstr(reason, exit)) strbuf_printf(out, "    last exit: %s\n", exit);
