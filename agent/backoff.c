@@ -55,12 +55,24 @@ static bool over_limit(struct backoff *b, const struct service_spec *s, int64_t 
     return false;
 }
 
+/* `delay: 0s` asks for no wait, and the limit stops a storm: only what dies right at its start, again and again, waits all the same. */
+static int64_t without_delay(struct backoff *b, const struct service_spec *s, int64_t uptime_ms, struct rng *rng)
+{
+    if (uptime_ms >= BACKOFF_AT_ONCE_MS)
+        b->quick = 0;
+    else if (++b->quick > BACKOFF_AT_ONCE_FREE)
+        return doubled(s, MIN_OF(b->quick - BACKOFF_AT_ONCE_FREE - 1, 40u), rng);
+    return 0;
+}
+
 int64_t backoff_next(struct backoff *b, const struct service_spec *s, int64_t now, int64_t uptime_ms, struct rng *rng)
 {
     b->fails += b->fails < UINT32_MAX;
     b->given_up = b->given_up || over_limit(b, s, now);
     if (b->given_up)
         return rng_jitter(rng, MAX_OF((int64_t)BACKOFF_SLOW_MS, s->restart.limit_ms), 10);
+    if (s->restart.delay_ms == 0)
+        return without_delay(b, s, uptime_ms, rng);
     if (uptime_ms < BACKOFF_QUICK_MS)
         return doubled(s, b->quick++, rng);
     b->quick = 0;

@@ -2,14 +2,15 @@
  *
  * Pure. A run of at least BACKOFF_QUICK_MS is answered after just `delay` (the first three times in a row; then it grows too, so that a
  * program that dies every two seconds is no storm); quicker exits grow from max(delay, 100 ms) by doubling, +-20%, up to max_delay.
- * All is forgotten once the instance was stable: ready for backoff_stable_ms. More than limit_n restarts within limit_ms:
+ * With delay 0 there is no wait at all, but for runs shorter than BACKOFF_AT_ONCE_MS from the sixth in a row on. All is forgotten once the instance was stable: ready for backoff_stable_ms. More than limit_n restarts within limit_ms:
  * given up, and tried again only every max(60 s, limit_ms) until one becomes stable. */
 #pragma once
 #include <stdbool.h>
 #include "base/rng.h"
 #include "model/spec.h"
 
-enum { BACKOFF_QUICK_MS = 1000, BACKOFF_FLOOR_MS = 100, BACKOFF_SOFT = 3, BACKOFF_SLOW_MS = 60000, BACKOFF_RING_MAX = 1000 };
+enum { BACKOFF_QUICK_MS = 1000, BACKOFF_FLOOR_MS = 100, BACKOFF_SOFT = 3, BACKOFF_SLOW_MS = 60000, BACKOFF_RING_MAX = 1000,
+       BACKOFF_AT_ONCE_MS = 50, BACKOFF_AT_ONCE_FREE = 5 };
 
 struct backoff {
     uint32_t fails;             /* exits and failed starts in a row */

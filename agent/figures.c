@@ -1,6 +1,7 @@
 /* figures.c - see figures.h. */
 #include "agent/figures.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "agent/sampler.h"
 #include "base/strbuf.h"
