@@ -18,7 +18,7 @@ services:
 Y
 up
 expect "the database came up" [ -s "$T/db" ]
-expect "the API was started" [ -s "$T/api" ]
+wait_for 3 "the API was started" [ -s "$T/api" ]
 expect "after the database was ready" python3 -c "import sys; d, a = (float(open('$T/' + n).read()) for n in ('db', 'api')); sys.exit(not a > d)"
 cat "$T/muster.yaml" | sed 's/^    after: .db./    after: [cache]/' >"$T/wrong.yaml"
 muster check "$T/wrong.yaml" >"$T/out" 2>&1 && fail "an unknown service in after: was accepted"

@@ -8,7 +8,7 @@ service() { printf '  %s: { command: "python3 %s/child.py %s/%s.json %s", direct
 { echo "services:"; service three "exit 3" never; service high "exit 255" on-failure; service zero "exit 0" on-failure; service segv "kill 11" never; service killed "kill 9" always; } >"$T/muster.yaml"
 muster up "$T/muster.yaml" --detach >"$T/up.log" 2>&1
 starts() { [ "$(wc -l <"$T/$1.json.starts" 2>/dev/null || echo 0)" "$2" "$3" ]; }
-exit_says() { is "__import__('re').search('$2', i['$1.1']['last_exit']) is not None"; }
+exit_says() { is "__import__('re').search(r'$2', i['$1.1']['last_exit']) is not None"; }
 wait_for 10 "exit code 3" exit_says three '\b3\b'
 wait_for 10 "exit code 255" exit_says high '\b255\b'
 wait_for 10 "exit code 0" exit_says zero '\b0\b'

@@ -128,7 +128,7 @@ answers() { curl -sf -m 5 "http://127.0.0.1:$PORT${1:-/}"; }
 role_pid() {
     local p
     for p in $(own_pids); do
-        tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null | grep -qE "^[^ ]*$1( |\$)" && echo "$p"
+        { tr '\0' ' ' <"/proc/$p/cmdline"; } 2>/dev/null | grep -qE "^[^ ]*$1( |\$)" && echo "$p"
     done | head -1
 }
 

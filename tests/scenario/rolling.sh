@@ -6,7 +6,8 @@
 PORT=$(free_port)
 rev() { VERSION=$1 api_config flask_gthread 3 "    deploy: { strategy: rolling, surge: 1, unavailable: 0, healthy_for: 1s }
     stop: { drain: 5s, timeout: 5s }
-    restart: { delay: 100ms, max_delay: 1s, limit: 5 in 1m }"; }
+    restart: { delay: 100ms, max_delay: 1s, limit: 5 in 1m }"
+    sed -i 's|health: {|health: { startup: { http: /healthz, within: 8s },|' "$T/muster.yaml"; }
 all_say() { [ "$(for _ in 1 2 3 4 5 6; do answers / | awk '{print $2}'; done | sort -u)" = "$1" ]; }
 rev 1
 up
