@@ -64,6 +64,14 @@ static void judge_by_cgroup(struct keeper *k, struct slot *s)
 
 static bool lingers(const struct slot *s) { return s->used && s->populated && !s->running; }
 
+/* A scan that saw nobody is no proof if somebody died meanwhile: its child may have been born behind the scan's back. The topmost process
+ * of a group is always our own child, so such a death waits for us. */
+static bool somebody_died(void)
+{
+    siginfo_t si = { 0 };
+    return waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid != 0;
+}
+
 /* Looks at each slot whose main process is gone and whose group was populated when last seen. */
 void keeper_watch_all(struct keeper *k)
 {
@@ -74,9 +82,10 @@ void keeper_watch_all(struct keeper *k)
         k->slots[i].seen = false;
     if (scan)
         proc_scan(note_seen, k);
+    bool sure = !scan || !somebody_died();
     for (uint32_t i = 0; i < k->slots_high; i++)
         if (lingers(&k->slots[i]) && scan)
-            judge(k, &k->slots[i], k->slots[i].seen);
+            judge(k, &k->slots[i], k->slots[i].seen || !sure);
         else if (lingers(&k->slots[i]))
             judge_by_cgroup(k, &k->slots[i]);
 }

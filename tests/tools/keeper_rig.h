@@ -55,14 +55,12 @@ static __attribute__((unused)) void rig_spin(struct rig *r, int ms)
     uv_timer_t t;
     uv_timer_init(&r->loop, &t);
     t.data = &over;
-    uv_timer_start(&t, rig_on_timer, (uint64_t)ms, 0);
+    uv_update_time(&r->loop);
+    uv_timer_start(&t, rig_on_timer, (uint64_t)ms, 10);        /* repeated: UV_RUN_ONCE would wait on after a timer that was due at once */
     while (!over)
         uv_run(&r->loop, UV_RUN_ONCE);
     uv_close((uv_handle_t *)&t, NULL);
-    while (uv_is_active((uv_handle_t *)&t) || uv_is_closing((uv_handle_t *)&t)) {
-        uv_run(&r->loop, UV_RUN_NOWAIT);
-        break;
-    }
+    uv_run(&r->loop, UV_RUN_NOWAIT);
 }
 
 static bool rig_take(struct rig *r, enum keeper_verb verb, const char *id)
@@ -86,7 +84,8 @@ static bool rig_wait_ms(struct rig *r, enum keeper_verb verb, const char *id, in
     uv_timer_t t;
     uv_timer_init(&r->loop, &t);
     t.data = &over;
-    uv_timer_start(&t, rig_on_timer, (uint64_t)ms, 0);
+    uv_update_time(&r->loop);
+    uv_timer_start(&t, rig_on_timer, (uint64_t)ms, 10);        /* repeated: UV_RUN_ONCE would wait on after a timer that was due at once */
     bool got = rig_take(r, verb, id);
     while (!got && !over && !r->ended) {
         uv_run(&r->loop, UV_RUN_ONCE);

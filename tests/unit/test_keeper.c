@@ -122,6 +122,11 @@ static void what_forks_on_is_killed(void **state)
         keeper_client_group(rig.client, "api.1", pid, SIGKILL);
         rig_reply(&rig);
         rig_wait(&rig, K_EMPTY, "api.1");
+        char cmd[128];
+        snprintf(cmd, sizeof cmd, "pgrep -f 'child bomb %s$' | wc -l", rig.dir);
+        FILE *f = popen(cmd, "r");
+        assert_int_equal(fgetc(f), '0');
+        pclose(f);
     }
     rig_stop(&rig);
 }
