@@ -74,7 +74,7 @@ $(O)/load: $(call test_objs,tests/bench/load*.c tests/bench/answer.c tests/bench
 	$(link)
 $(O)/floor: $(O)/tests/bench/floor.o
 	$(link)
-TOOLS := $(patsubst tests/tools/%.c,$(O)/%,$(wildcard tests/tools/*.c))
+TOOLS := $(filter-out $(O)/gen_config_doc,$(patsubst tests/tools/%.c,$(O)/%,$(wildcard tests/tools/*.c)))
 $(TOOLS): $(O)/%: $(O)/tests/tools/%.o
 	$(link)
 $(UNIT): | $(TOOLS)
