@@ -67,21 +67,25 @@ void problems_done(struct problems *p)
     p->more = false;
 }
 
-/* C0 and DEL, and C1 as UTF-8 (C2 80 .. C2 9F), which some terminals obey as escapes. */
-static bool is_control(const unsigned char *s)
+/* Bytes of the control character at s, 0: it is none. C0 and DEL, and C1 as UTF-8 (C2 80 .. C2 9F), which some terminals
+ * obey as escapes. */
+static size_t control_length(const unsigned char *s)
 {
-    return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f);
+    if (s[0] < 0x20 || s[0] == 0x7f)
+        return 1;
+    return s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f ? 2 : 0;
 }
 
 const char *problem_word(const char *text, char buf[PROBLEM_QUOTE_SIZE])
 {
     const unsigned char *s = (const unsigned char *)text;
-    size_t n = 0, room = PROBLEM_QUOTE_SIZE - 10;
+    size_t n = 0, room = PROBLEM_QUOTE_SIZE - 13;
     while (*s && n < room) {
-        if (is_control(s))
-            n += (size_t)snprintf(buf + n, PROBLEM_QUOTE_SIZE - n, "\\x%02x", *s++);
-        else
+        size_t control = control_length(s);
+        if (!control)
             buf[n++] = (char)*s++;
+        for (; control > 0; control--)
+            n += (size_t)snprintf(buf + n, PROBLEM_QUOTE_SIZE - n, "\\x%02x", *s++);
     }
     if (*s) {
         while (n > 0 && ((unsigned char)buf[n - 1] & 0xc0) == 0x80)     /* never cut within a UTF-8 character */

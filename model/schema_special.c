@@ -81,6 +81,7 @@ static int read_instances(struct reader *r, const struct schema_key *k, const st
     uint32_t v = 0;
     if (n->kind == YAML_MAPPING) {
         s->min = 1;
+        s->max = 0;                     /* until it has been read */
         s->fixed = false;
         return reader_group(r, k->path, n, n);
     }

@@ -96,6 +96,8 @@ static void say_unknown(const struct place *at, const char *name)
     if (is_secret(&at->s->spec, name))
         draft_complain_in(at->d, &at->s->at, at->key, at->part,
                           "${%s} is a secret, and secrets are never put in: the program finds it in its environment", name);
+    else if (is_known(&at->s->spec, at->s->spec.environment.n, name))
+        draft_complain_in(at->d, &at->s->at, at->key, at->part, "${%s} is not known yet: what is put in must stand further up in `environment`", name);
     else if (strcmp(name, "PORT") == 0)
         draft_complain_in(at->d, &at->s->at, at->key, at->part, "${PORT} is not known with `port: none`, expected port: auto");
     else
