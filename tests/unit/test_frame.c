@@ -249,7 +249,8 @@ static void bad_descriptor(void **st)
 static void listening(void **st)
 {
     (void)st;
-    char folder[] = "/tmp/muster-test-frame-XXXXXX", path[128];
+    char folder[64], path[128];
+    fixed_printf(folder, "/tmp/muster-test-frame-%d-XXXXXX", (int)getpid());
     assert_non_null(mkdtemp(folder));
     fixed_printf(path, "%s/s", folder);
     struct err e = {""};

@@ -31,6 +31,7 @@ static void error_bound(void **st)
         hist_reset(&h);
         hist_add(&h, v);
         int64_t q = hist_quantile_us(&h, 0.5);
+        assert_true(hist_quantile_us(&h, 0) == q && hist_quantile_us(&h, 1) == q);
         if (q < (int64_t)v || q > (int64_t)(v + v / 64))
             fail_msg("%llu came back as %lld", (unsigned long long)v, (long long)q);
     }

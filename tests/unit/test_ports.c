@@ -55,6 +55,10 @@ static void kept(void **st)
     assert_int_equal(a, FIRST);
     assert_int_equal(b, FIRST + 1);
     assert_int_equal(take(p, "api.1", 0), a);           /* a restart of the instance */
+    take(p, "brief.1", 0);
+    ports_give_back(p, "brief.1");
+    assert_int_equal(take(p, "brief.2", 0), FIRST + 3); /* its old clients may still call at FIRST + 2 */
+    ports_give_back(p, "brief.2");
     ports_free(p);
     p = open_ports();                                   /* and of the agent */
     assert_int_equal(ports_of(p, "api.1"), a);

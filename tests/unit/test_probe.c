@@ -358,6 +358,7 @@ static int open_loop(void **st)
 {
     (void)st;
     signal(SIGPIPE, SIG_IGN);
+    alarm(60);                  /* a failed test leaves its server on the loop, and the next one could wait for ever */
     return uv_loop_init(&loop);
 }
 

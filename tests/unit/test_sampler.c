@@ -119,7 +119,7 @@ static void rubbish_in_cgroup(void **st)
             sampler_round(s, 1000 * (int64_t)(i * 2 + 1) + at * 1000, &t, 1, &r);
         assert_true(near(r.cpu_pct, 0));                /* falls back to its session */
     }
-    put(cgroups, "muster-1/api.2/cpu.stat", "a 1\nusage_usec 5\n");
+    put(cgroups, "muster-1/api.2/cpu.stat", "a 1\nusage_usec 50000000\n");
     sampler_round(s, 100000, &t, 1, &r);
     assert_true(isnan(r.cpu_pct));                      /* another source: not comparable */
     assert_true(r.memory_bytes == 10.0 * (double)sysconf(_SC_PAGESIZE));
