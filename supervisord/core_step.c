@@ -144,8 +144,10 @@ static void note_paused(struct controller *c, struct service *s, const struct ro
 static bool port_is_held(const struct service *s) {
     const struct service_spec *t = &s->target->spec;
     for (size_t k = 0; t->port_kind == PORT_FIXED && k < s->n; k++) {
-        const struct service_spec *o = &s->inst[k]->rel->spec;
-        if (o->port_kind == PORT_FIXED && o->port == t->port)
+        const struct instance *i = s->inst[k];
+        const struct service_spec *o = &i->rel->spec;
+        bool keeps_it = instance_wanted(i) && i->rel->generation == s->target->generation;
+        if (!keeps_it && o->port_kind == PORT_FIXED && o->port == t->port)
             return true;
     }
     return false;

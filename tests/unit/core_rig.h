@@ -92,9 +92,11 @@ static inline void rig_obey(struct rig *r, const struct desired_item *it, const 
     }
     i->seen = true;
     struct inst_status was = i->st;
+    if (i->st.generation != spec->generation && !i->st.alive)
+        i->st.state = INST_WAITING;         /* the slot's next one */
     i->st.generation = spec->generation;
     i->st.revision = spec->revision;
-    if (it->want == WANT_RUN && i->st.state == INST_WAITING) {
+    if (it->want == WANT_RUN && (i->st.state == INST_WAITING || i->st.state == INST_STOPPED)) {
         i->st.state = r->auto_ready ? INST_READY : INST_STARTING;
         i->st.alive = true;
         i->st.exited = false;
