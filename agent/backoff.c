@@ -71,7 +71,7 @@ int64_t backoff_next(struct backoff *b, const struct service_spec *s, int64_t no
     b->given_up = b->given_up || over_limit(b, s, now);
     if (b->given_up)
         return rng_jitter(rng, MAX_OF((int64_t)BACKOFF_SLOW_MS, s->restart.limit_ms), 10);
-    if (s->restart.delay_ms == 0)
+    if (s->restart.delay_ms == 0 && uptime_ms > 0)
         return without_delay(b, s, uptime_ms, rng);
     if (uptime_ms < BACKOFF_QUICK_MS)
         return doubled(s, b->quick++, rng);

@@ -136,9 +136,32 @@ static void test_backoff_grows_and_is_capped(void **state)
 {
     (void)state;
     static const struct { int64_t uptime, least, most; } rows[] = {     /* one after the other */
-        { 5000, 0, 0 },         /* a run of a second or more: just the delay */
+        { 5000, 50, 50 },       /* a run of a second or more: just the delay */
         { 300, 80, 120 }, { 300, 160, 240 }, { 0, 320, 480 }, { 0, 640, 960 }, { 0, 1280, 1600 }, { 0, 1280, 1600 }, { 0, 1280, 1600 },
-        { 2000, 0, 0 }, { 2000, 0, 0 }, { 2000, 80, 120 }, { 2000, 160, 240 },  /* dies every two seconds: no storm either */
+        { 2000, 50, 50 }, { 2000, 50, 50 }, { 2000, 80, 120 }, { 2000, 160, 240 },  /* dies every two seconds: no storm either */
+    };
+    for (uint64_t seed = 1; seed < 50; seed++) {
+        struct service_spec s = restart(50, 1600, 100, 300000);
+        struct backoff b = { 0 };
+        struct rng rng = { seed };
+        for (size_t k = 0; k < ARRAY_LEN(rows); k++)
+            assert_in_range(backoff_next(&b, &s, (int64_t)k * 1000, rows[k].uptime, &rng), rows[k].least, rows[k].most);
+        assert_int_equal(b.fails, ARRAY_LEN(rows));
+        backoff_reset(&b);
+        assert_int_equal(backoff_next(&b, &s, 0, 1000, &rng), 50);
+        assert_int_equal(b.fails, 1);
+        backoff_done(&b);
+    }
+}
+
+/* `delay: 0s` means it; but what dies at its very start again and again, or cannot be started, is no storm. */
+static void test_no_delay_is_no_delay(void **state)
+{
+    (void)state;
+    static const struct { int64_t uptime, least, most; } rows[] = {
+        { 300, 0, 0 }, { 60, 0, 0 }, { 60, 0, 0 }, { 60, 0, 0 }, { 60, 0, 0 }, { 60, 0, 0 }, { 60, 0, 0 },
+        { 9, 0, 0 }, { 9, 0, 0 }, { 9, 0, 0 }, { 9, 0, 0 }, { 9, 0, 0 }, { 9, 80, 120 }, { 9, 160, 240 }, { 60, 0, 0 }, { 9, 0, 0 },
+        { 0, 80, 400 }, { 0, 160, 800 },
     };
     for (uint64_t seed = 1; seed < 50; seed++) {
         struct service_spec s = restart(0, 1600, 100, 300000);
@@ -146,10 +169,6 @@ static void test_backoff_grows_and_is_capped(void **state)
         struct rng rng = { seed };
         for (size_t k = 0; k < ARRAY_LEN(rows); k++)
             assert_in_range(backoff_next(&b, &s, (int64_t)k * 1000, rows[k].uptime, &rng), rows[k].least, rows[k].most);
-        assert_int_equal(b.fails, ARRAY_LEN(rows));
-        backoff_reset(&b);
-        assert_int_equal(backoff_next(&b, &s, 0, 1000, &rng), 0);
-        assert_int_equal(b.fails, 1);
         backoff_done(&b);
     }
 }
@@ -193,7 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts), cmocka_unit_test(test_fast_schedule), cmocka_unit_test(test_regular_schedule_is_jittered),
         cmocka_unit_test(test_stale_answers_change_nothing), cmocka_unit_test(test_K110070_hung_probe_is_dropped), cmocka_unit_test(test_beats),
-        cmocka_unit_test(test_backoff_grows_and_is_capped), cmocka_unit_test(test_D2416_limit_then_slow_retry), cmocka_unit_test(test_stable_time),
+        cmocka_unit_test(test_backoff_grows_and_is_capped), cmocka_unit_test(test_no_delay_is_no_delay), cmocka_unit_test(test_D2416_limit_then_slow_retry), cmocka_unit_test(test_stable_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
