@@ -316,7 +316,8 @@ static void raise_epoch_above(struct daemon *d, uint64_t agent_epoch)
 {
     struct err e = { "" };
 
-    if (agent_epoch <= d->epoch)
+    /* With a lost store the same number may stand for another history, whose revisions were higher. */
+    if (agent_epoch < d->epoch || (agent_epoch == d->epoch && !d->lost))
         return;
     if (store_raise_epoch(d->store, agent_epoch + 1, &d->epoch, &e))
         log_error("%s", e.text);
