@@ -1,6 +1,6 @@
 #!/bin/bash
-# The state file is destroyed while muster runs, and its controller dies: it says clearly what is wrong with which file, changes nothing,
-# and the instances and their traffic go on.
+# The state file is destroyed while muster runs, and its controller dies: it says clearly what is wrong with which file, goes on with
+# what the agent knows, and the instances and their traffic are not touched.
 # timeout: 60
 . "$(dirname "$0")/lib.sh"
 PORT=$(free_port)
@@ -23,4 +23,7 @@ wait_for 10 "it is said which file is broken" said
 sleep 2
 for p in $was; do expect "instance process $p lives" kill -0 "$p"; done
 expect "traffic goes on" answers /
-rm -f "$db" "$db-wal" "$db-shm"
+same() { ready api 2 && [ "$(pids api)" = "$was" ]; }
+wait_for 10 "what runs is known again, with the same processes" same
+muster scale api 2 >/dev/null 2>&1
+expect "down works" muster down
