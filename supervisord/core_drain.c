@@ -7,9 +7,16 @@ static bool has_traffic(const struct controller *c, const struct service *s, con
     return i->ever_listed && instance_alive(i) && instance_matches(i) && controller_balancer_of(c, s);
 }
 
+/* The agent says so itself: a `stopped` one is not started again unless wanted to run. */
+static bool stays_away(const struct instance *i) {
+    return i->absent || (i->known && instance_matches(i) && !i->status.alive && i->status.state == INST_STOPPED);
+}
+
 void service_let_go(struct controller *c, struct service *s, struct instance *i, int64_t now) {
     uint64_t revision = controller_bump(c);
-    if (i->want == WANT_RUN && has_traffic(c, s, i)) {
+    /* One whose exit was seen drains too: it may be back, ready and in the list by now (the agent beside the balancer sees to that). Told to
+     * drain, the agent does not start it again, so once the balancer has this revision, what its status says of it is true. */
+    if (i->want == WANT_RUN && i->ever_listed && controller_balancer_of(c, s)) {
         instance_want(i, WANT_DRAIN);
         i->drain_revision = revision;
         i->drain_at = now;
@@ -31,23 +38,24 @@ static bool nothing_in_flight(const struct balancer *b, const struct instance *i
 
 /* Whether the drain is through; else *ret_at: when to look again if no news come. */
 static bool drained(struct controller *c, const struct service *s, struct instance *i, int64_t now, int64_t *ret_at) {
-    if (!has_traffic(c, s, i))
-        return true;
     const struct balancer *b = controller_balancer_of(c, s);
+    if (!b || stays_away(i))
+        return true;
+    bool traffic = has_traffic(c, s, i);
     int64_t over = i->drain_at + i->rel->spec.stop.drain_ms;
     bool acked = b->has_report && b->report.epoch == c->epoch && b->report.revision >= i->drain_revision;
     if (acked) {
         if (i->ack_seq == 0)
             i->ack_seq = b->seq;
-        if (now >= over || nothing_in_flight(b, i))
+        if (!traffic || now >= over || nothing_in_flight(b, i))
             return true;
         *ret_at = over;
         return false;
     }
     bool dead = b->has_report && !b->report.running;
-    int64_t until = dead ? i->drain_at + DEAD_PATIENCE_MS : over + ACK_PATIENCE_MS;
+    int64_t until = dead || !traffic ? i->drain_at + DEAD_PATIENCE_MS : over + ACK_PATIENCE_MS;
     if (now >= until) {
-        if (!dead)
+        if (!dead && traffic)
             controller_event(c, 4, "drain", i->id, "balancer %s does not acknowledge the list without it: stopped all the same", b->name);
         return true;
     }
