@@ -87,6 +87,15 @@ fail:;
     return rc;
 }
 
+/* As root, instances run as others, who must get through to what is theirs. */
+static void open_passage(const char *run_dir)
+{
+    struct stat st;
+    mkdir(run_dir, 0711);
+    if (geteuid() == 0 && stat(run_dir, &st) == 0 && (st.st_mode & 0111) != 0111 && chmod(run_dir, (st.st_mode & 07777) | 0111) < 0)
+        log_warn("cannot let other users pass through %s: %s", run_dir, strerror(errno));
+}
+
 /* Others may pass through the run folders (to an instance's own FIFO, notify socket and secrets), not look into them. */
 static int make_folders(const struct keeper_options *o)
 {
@@ -128,7 +137,7 @@ static int start(struct keeper *k, const struct keeper_options *o)
     umask(0077);
     unsetenv("MUSTER_ID");
     int run_lock, rc;
-    mkdir(o->run_dir, 0711);
+    open_passage(o->run_dir);
     mkdir(o->state_dir, 0711);
     if ((rc = take_lock(o->state_dir, "keeper.lock", &k->lock_fd)) < 0 || (rc = take_lock(o->run_dir, "keeper.pid", &run_lock)) < 0
         || (rc = make_folders(o)) < 0)
