@@ -151,7 +151,7 @@ def apply_to_ready(children, bar):
         with Muster("services:\n  other: { command: sleep 1000, directory: @F, instances: 1 }\n") as m:
             m.write((CHILDREN % children) + "  other: { command: sleep 1000, directory: @F, instances: 1 }\n")
             t0 = time.monotonic()
-            apply = subprocess.Popen([os.path.join(BUILD, "musterctl"), "apply", "-f", "muster.yaml"], env=m.env, cwd=m.folder, stdout=subprocess.DEVNULL)
+            apply = subprocess.Popen([os.path.join(BUILD, "musterctl"), "apply", "-f", "muster.yaml"], env=m.env, cwd=m.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             while True:
                 s = [x for x in m.get("/v1/status")["services"] if x["name"] == "small"]
                 if s and s[0]["ready"] == children:
@@ -211,7 +211,7 @@ def main():
     p.add_argument("--only", default="")
     p.add_argument("--cycles", type=int, default=int(os.environ.get("CYCLES", 25)), help="of each of four kinds of application")
     args = p.parse_args()
-    parts = [("kill-10", lambda: kill_to_main(10, 100)), ("kill-1000", lambda: kill_to_main(1000, 100)), ("apply-1", lambda: apply_to_ready(1, 25)),
+    parts = [("kill-ten", lambda: kill_to_main(10, 100)), ("kill-thousand", lambda: kill_to_main(1000, 100)), ("apply-1", lambda: apply_to_ready(1, 25)),
              ("apply-40", lambda: apply_to_ready(40, 250)), ("kills", kills), ("poison", poison), ("overload", overload), ("scale", lambda: scale_cycles(args.cycles))]
     print(f"{'what':<62} {'value':>9} {'unit':<9} {'floor':>8} {'ratio':>6} {'bar':>9}")
     for name, part in parts:
