@@ -12,7 +12,7 @@ struct controller *controller_new(struct controller_options o) {
     return c;
 }
 
-void balancer_free(struct balancer *b) {
+void controller_balancer_free(struct balancer *b) {
     if (!b)
         return;
     balancer_spec_done(&b->spec);
@@ -28,7 +28,7 @@ void controller_free(struct controller *c) {
     for (size_t i = 0; i < c->svc_n; i++)
         service_free(c->svc[i]);
     for (size_t i = 0; i < c->bal_n; i++)
-        balancer_free(c->bal[i]);
+        controller_balancer_free(c->bal[i]);
     free(c->svc);
     free(c->bal);
     free(c->tombs);
@@ -125,7 +125,7 @@ void controller_remove_balancer(struct controller *c, struct balancer *b) {
             c->bal_n--;
             break;
         }
-    balancer_free(b);
+    controller_balancer_free(b);
 }
 
 struct balancer *controller_balancer_of(const struct controller *c, const struct service *s) {

@@ -234,7 +234,7 @@ int balancer_row_from_json(const char *name, const char *json, struct balancer *
     int rc = balancer_spec_from_json(name, b->json, &b->spec, e);
     json_decref(o);
     if (rc < 0)
-        balancer_free(b);
+        controller_balancer_free(b);
     else
         *ret = b;
     return rc;

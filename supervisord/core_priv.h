@@ -69,4 +69,4 @@ char *service_to_json(const struct service *s, int64_t now);
 int service_from_json(const char *name, const char *json, struct service **ret, struct err *e);
 char *balancer_row_to_json(const struct balancer *b);
 int balancer_row_from_json(const char *name, const char *json, struct balancer **ret, struct err *e);
-void balancer_free(struct balancer *b);
+void controller_balancer_free(struct balancer *b);
