@@ -55,7 +55,7 @@ int agent_core_desired(struct agent_core *c, int64_t now, struct desired *d);
  * unwanted (WANT_STOP) only if a desired set was ever loaded; else left alone and told. */
 void agent_core_adopt(struct agent_core *c, int64_t now, const char *id, int32_t pid, bool running, bool populated, struct exit_info exit, int64_t started_ms);
 /* After agent_core_adopt of a running process, what the agent itself had noted about that very pid: was it ready (then it is so at once, and the next
- * probes decide as usual: no flip), how often was it restarted, which generation is it (0: not known, taken as the wanted one; another than
+ * probes decide as usual: no flip; if not, it is starting, for `unready` says that it had passed), how often was it restarted, which generation is it (0: not known, taken as the wanted one; another than
  * the wanted one: stopped, then started anew). */
 void agent_core_adopt_ready(struct agent_core *c, int64_t now, const char *id, bool ready, uint32_t restarts, uint64_t generation);
 

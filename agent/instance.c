@@ -138,12 +138,13 @@ static void enter_spawning(struct inst *i, struct inst_host *h)
     actions_push(&h->q, AA_SPAWN, i->id)->serial = i->spawn_serial;
 }
 
-static void enter_ready(struct inst *i, struct inst_host *h)
+static void enter_ready(struct inst *i, struct inst_host *h, bool adopted)
 {
     i->ready_since = h->now;
     i->timer_at = i->spec ? h->now + backoff_stable_ms(&i->spec->spec) : INT64_MAX;
     i->budgeted = false;
-    actions_event(&h->q, i->id, 6, "ready", "ready");
+    if (!adopted)
+        actions_event(&h->q, i->id, 6, "ready", "ready");
     inst_reason(i, h, "%s", "");
     if (i->after_ready_done)
         return;
@@ -203,7 +204,7 @@ static void entry_duties(struct inst *i, struct inst_host *h, enum inst_st from,
             inst_reason(i, h, "waits for its READY=1");
         i->within_at = i->spec && i->spec->spec.health.startup.kind != PROBE_NONE ? i->started_at + i->spec->spec.health.startup.within_ms : INT64_MAX;
         break;
-    case IS_READY:    enter_ready(i, h); break;
+    case IS_READY:    enter_ready(i, h, from == IS_UNCLAIMED); break;
     case IS_UNREADY:  actions_event(&h->q, i->id, 4, "unready", "%s", i->reason); break;
     case IS_DRAINING: actions_event(&h->q, i->id, 6, "draining", "takes no new requests"); break;
     case IS_STOPHOOK: hook_start(i, h, HOOK_BEFORE_STOP); break;
@@ -633,9 +634,10 @@ void inst_adopt_ready(struct inst *i, struct inst_host *h, bool ready, uint64_t 
     if (ready) {
         i->startup_ok = i->after_ready_done = i->said_ready = true;
         inst_go(i, h, IS_READY);
-    } else if (i->st == IS_READY) {
+    } else if (i->st == IS_READY) {     /* nor may it ever have been: `unready` would say that it was */
         inst_reason(i, h, "was not ready before the agent restarted");
-        inst_go(i, h, IS_UNREADY);
+        i->after_ready_done = false;
+        inst_go(i, h, IS_STARTING);
     }
     if (generation && generation != i->spec->generation && i->want_spec == i->spec) {
         /* It is of a generation that nobody has the spec of any more. Told as such by a spec with another number would be a lie: it is

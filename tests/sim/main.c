@@ -5,11 +5,6 @@
 #include "base/num.h"
 #include "tests/sim/sim.h"
 
-static const char *const fault_words[FAULT_COUNT] = {
-#define FAULT_WORD_(sym, word) [sym] = word,
-    FAULTS(FAULT_WORD_)
-};
-
 void fail(struct world *w, const char *fmt, ...)
 {
     va_list ap;
@@ -36,7 +31,7 @@ void hit(struct world *w, enum fault f, const char *id)
     struct inst_status s;
     bool known = w->agent && agent_core_status(w->agent, w->now, id, &s);
     w->hits[f][known ? s.state : INST_WAITING]++;
-    trace(w, "--- %s: %s", id, fault_words[f]);
+    trace(w, "--- %s: %s", id, fault_word(f));
 }
 
 void hit_all(struct world *w, enum fault f)
@@ -195,6 +190,8 @@ static bool run_seed(struct world *w, double hours)
         calm_down(w);
         take_down(w);
     }
+    if (w->failure[0] && w->trace)
+        print_world(w);
     agent_core_free(w->agent);
     controller_free(w->ctl);
     ev_clear(w);
@@ -204,21 +201,6 @@ static bool run_seed(struct world *w, double hours)
     rows_done(&w->pending);
     rows_done(&w->inflight);
     return w->failure[0] == '\0';
-}
-
-/* --- the table ------------------------------------------------------------------------------------------------------------------- */
-static void print_hits(uint64_t hits[FAULT_COUNT][INSTANCE_STATE_COUNT])
-{
-    printf("%-18s", "fault x state");
-    for (int st = 0; st < INSTANCE_STATE_COUNT; st++)
-        printf(" %8s", instance_state_word((enum instance_state)st));
-    printf("\n");
-    for (int f = 0; f < FAULT_COUNT; f++) {
-        printf("%-18s", fault_words[f]);
-        for (int st = 0; st < INSTANCE_STATE_COUNT; st++)
-            printf(" %8llu", (unsigned long long)hits[f][st]);
-        printf("\n");
-    }
 }
 
 static int usage(void)

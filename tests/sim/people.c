@@ -98,6 +98,11 @@ static uint64_t next_mark(struct world *w)
 static void do_delete(struct world *w, int k)
 {
     struct err e = { "" };
+    unsigned others = 0;
+    for (int j = 0; j < SERVICES; j++)
+        others += j != k && w->svc[j].present;
+    if (others == 0)
+        return;     /* a file without a service is none */
     hit_all(w, F_DELETE);
     w->svc[k].present = false;
     w->svc[k].store.issued = next_mark(w);

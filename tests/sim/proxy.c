@@ -77,11 +77,12 @@ static void on_apply(struct world *w, struct ev *e)
     free(TAKE(e->ptr));
 }
 
+/* NULL or without a balancer: it ends. */
 void proxy_set(struct world *w, const struct desired *d)
 {
     w->proxy_wanted = d && d->balancer_n > 0;
     if (!w->proxy_wanted) {
-        if (w->proxy_up && d == NULL) {
+        if (w->proxy_up) {
             w->proxy_up = false;
             w->server_n = 0;
             report(w);

@@ -95,6 +95,10 @@ static inline bool chance(struct world *w, unsigned permille) { return rng_below
 static inline int64_t between(struct world *w, int64_t a, int64_t b) { return a + (int64_t)rng_below(&w->rng, (uint64_t)(b - a + 1)); }
 void hit(struct world *w, enum fault f, const char *id);        /* in the state of that instance */
 void hit_all(struct world *w, enum fault f);                    /* in each state that some instance is in */
+/* report.c */
+const char *fault_word(enum fault f);
+void print_world(struct world *w);
+void print_hits(uint64_t hits[FAULT_COUNT][INSTANCE_STATE_COUNT]);
 /* keeper.c */
 struct proc *proc_find(struct world *w, const char *id);
 void keeper_spawn(struct world *w, const struct agent_action *a);
