@@ -6,6 +6,29 @@
 #include "base/cleanup.h"
 #include "base/strbuf.h"
 
+/* Bytes of the control character at s, 0: it is none. C0 and DEL, and C1 as UTF-8 (C2 80 .. C2 9F), which some terminals
+ * obey as escapes. */
+static size_t control_length(const unsigned char *s)
+{
+    if (s[0] < 0x20 || s[0] == 0x7f)
+        return 1;
+    return s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f ? 2 : 0;
+}
+
+/* Whatever a caller forgot to quote. */
+static char *without_controls(const char *text)
+{
+    struct strbuf out = STRBUF_INIT;
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        size_t control = control_length(s);
+        if (!control)
+            strbuf_putc(&out, (char)*s++);
+        for (; control > 0; control--)
+            strbuf_printf(&out, "\\x%02x", *s++);
+    }
+    return strbuf_take(&out);
+}
+
 void problem_add(struct problems *p, int source, uint32_t line, uint32_t column, const char *path, const char *fmt, ...)
 {
     if (p->n == CONFIG_ERRORS_MAX) {
@@ -17,7 +40,7 @@ void problem_add(struct problems *p, int source, uint32_t line, uint32_t column,
     va_start(ap, fmt);
     strbuf_vprintf(&text, fmt, ap);
     va_end(ap);
-    p->v[p->n++] = (struct problem){ source, line, column, xstrdup(path), strbuf_take(&text) };
+    p->v[p->n++] = (struct problem){ source, line, column, xstrdup(path), without_controls(strbuf_str(&text)) };
 }
 
 bool problems_full(const struct problems *p)
@@ -65,15 +88,6 @@ void problems_done(struct problems *p)
     }
     p->n = 0;
     p->more = false;
-}
-
-/* Bytes of the control character at s, 0: it is none. C0 and DEL, and C1 as UTF-8 (C2 80 .. C2 9F), which some terminals
- * obey as escapes. */
-static size_t control_length(const unsigned char *s)
-{
-    if (s[0] < 0x20 || s[0] == 0x7f)
-        return 1;
-    return s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f ? 2 : 0;
 }
 
 const char *problem_word(const char *text, char buf[PROBLEM_QUOTE_SIZE])
