@@ -19,12 +19,16 @@ static int no_such(struct ctl *c, const char *service) {
     return ctl_service_failed(c, service, -ENOENT, &e);
 }
 
-static int change(struct ctl *c, const char *method, const char *verb, const json_t *body, json_t **ret) {
+static int call(struct ctl *c, const char *method, const char *verb, const json_t *body, json_t **ret, struct err *e) {
+    cleanup_free char *path = xasprintf("/v1/services/%s%s%s", c->args.pos[0], *verb ? "/" : "", verb);
+    return client_call(c->client, method, path, body, ret, e);
+}
+
+static int change(struct ctl *c, const char *method, const char *verb, const json_t *body) {
     const char *service = c->args.pos[0];
     struct err e = { "" };
     if (!ctl_is_name(service)) return no_such(c, service);
-    cleanup_free char *path = xasprintf("/v1/services/%s%s%s", service, *verb ? "/" : "", verb);
-    int r = client_call(c->client, method, path, body, ret, &e);
+    int r = call(c, method, verb, body, NULL, &e);
     return r < 0 ? ctl_service_failed(c, service, r, &e) : EXIT_DONE;
 }
 
@@ -41,7 +45,7 @@ static int finish(struct ctl *c, const char *done, const char *next) {
 static int simple(struct ctl *c, const char *verb, const char *done_format, const char *next) {
     cleanup_json json_t *body = json_object();
     if (ctl_timeout_ms(c, WAIT_MS) < 0) return EXIT_USAGE;
-    int status = change(c, "POST", verb, body, NULL);
+    int status = change(c, "POST", verb, body);
     if (status != EXIT_DONE) return status;
     cleanup_free char *done = xasprintf("%s: %s.", c->args.pos[0], done_format);
     return finish(c, done, next);
@@ -56,7 +60,7 @@ int cmd_stop(struct ctl *c) {
 }
 
 int cmd_delete(struct ctl *c) {
-    int status = change(c, "DELETE", "", NULL, NULL);
+    int status = change(c, "DELETE", "", NULL);
     if (status != EXIT_DONE) return status;
     printf("%s: its instances drain and stop, then it is forgotten. Its logs stay.\n", c->args.pos[0]);
     return EXIT_DONE;
@@ -88,8 +92,16 @@ int cmd_scale(struct ctl *c) {
     if (ctl_timeout_ms(c, WAIT_MS) < 0) return EXIT_USAGE;
     if (parsed < 0 || count > INSTANCES_MAX) return not_a_count(c, EXIT_REFUSED, "too many");
     cleanup_json json_t *body = json_pack("{s:I}", "count", (json_int_t)count), *answer = NULL;
-    int status = change(c, "POST", "scale", body, &answer);
-    if (status != EXIT_DONE) return status;
+    const char *service = c->args.pos[0];
+    struct err e = { "" };
+    if (!ctl_is_name(service)) return no_such(c, service);
+    int r = call(c, "POST", "scale", body, &answer, &e);
+    if (r == -EBUSY) {
+        long long min, max;
+        find_range(c, service, &min, &max);
+        if ((long long)count < min || (long long)count > max) return not_a_count(c, EXIT_REFUSED, "outside of the range");
+    }
+    if (r < 0) return ctl_service_failed(c, service, r, &e);
     long long desired = jget_int(answer, "desired", (long long)count);
     cleanup_free char *done = xasprintf("%s: %lld instance%s wanted.", c->args.pos[0], desired, desired == 1 ? "" : "s");
     return finish(c, done, "`musterctl status --watch` follows it (or scale with --wait).");

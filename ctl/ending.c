@@ -118,6 +118,7 @@ static int watch(struct ending *en, int64_t timeout_ms) {
         }
         if (!take_signal(en)) return ctl_fail(EXIT_FAILED, "left; the stop goes on by itself");
     }
+    if (en->keeper >= 0) paths_clean(&en->c->paths);
     printf("All stopped.\n");
     return EXIT_DONE;
 }

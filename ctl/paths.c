@@ -1,9 +1,13 @@
 #include "ctl/paths.h"
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/strbuf.h"
@@ -133,4 +137,37 @@ int paths_make(struct paths *p, struct err *e) {
     if (n > 0) (void)unlink(link);
     if (symlink(p->run, link) < 0) return err_sys(e, -errno, "%s", link);
     return 0;
+}
+
+enum { CLEAN_DEPTH_MAX = 6, CLEAN_TRIES = 25 };
+
+/* By descriptors and without following links: folders in there belong to instances' users. */
+static void remove_tree(int dir, const char *name, int depth) {
+    if (unlinkat(dir, name, 0) == 0 || (errno != EISDIR && errno != EPERM)) return;
+    if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || depth == 0) return;
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d) {
+        if (fd >= 0) close(fd);
+        return;
+    }
+    for (struct dirent *e; (e = readdir(d));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) remove_tree(dirfd(d), e->d_name, depth - 1);
+    closedir(d);
+    (void)unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+void paths_clean(const struct paths *p) {
+    cleanup_free char *lock = xasprintf("%s/keeper.lock", p->state), *link = xasprintf("%s/run", p->state);
+    struct stat st;
+    cleanup_close int fd = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    /* Roles that end a moment after the keeper may still hold its lock; if it stays held the next muster has begun. */
+    for (int i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+        if (i == CLEAN_TRIES) return;
+        nanosleep(&(struct timespec){ .tv_nsec = 20000000L }, NULL);
+    }
+    if (fd < 0) return;
+    if (lstat(p->run, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid()) return;
+    remove_tree(AT_FDCWD, p->run, CLEAN_DEPTH_MAX);
+    (void)unlink(link);
 }

@@ -23,3 +23,5 @@ int paths_resolve(const struct paths_env *env, const char *state_option, const c
 int paths_find(const char *state_option, bool follow, struct paths *ret, struct err *e);
 /* Makes both folders and the link STATE/run; the runtime folder must belong to us. */
 int paths_make(struct paths *p, struct err *e);
+/* After all has ended: removes the runtime folder and the link to it, if no keeper holds the state folder. Failure does no harm and is not told. */
+void paths_clean(const struct paths *p);

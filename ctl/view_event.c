@@ -26,8 +26,10 @@ static void add_time(const char *rfc3339, bool utc, struct strbuf *out) {
 }
 
 static enum color level_color(const json_t *event) {
-    long long level = jget_int(event, "level", 6);
-    return level <= 3 ? COLOR_RED : level == 4 ? COLOR_YELLOW : strcmp(jget_str(event, "kind"), "ready") == 0 ? COLOR_GREEN : COLOR_NONE;
+    const char *level = jget_str(event, "level");
+    if (strcmp(level, "error") == 0) return COLOR_RED;
+    if (strcmp(level, "warning") == 0) return COLOR_YELLOW;
+    return strcmp(jget_str(event, "kind"), "ready") == 0 ? COLOR_GREEN : COLOR_NONE;
 }
 
 void view_event_line(const json_t *event, const struct look *look, bool utc, struct strbuf *out) {
@@ -60,20 +62,22 @@ static void add_figure(double v, struct strbuf *out) {
     else strbuf_printf(out, v == floor(v) || fabs(v) >= 100 ? "%.0f" : "%.1f", v);
 }
 
+/* "cpu: 81 (target 60) -> 4 instances; 1 without a figure; within tolerance" */
 static void add_rule(const json_t *rule, const struct look *look, struct strbuf *out) {
     cleanup_free char *metric = escape_line(jget_str(rule, "metric")), *verdict = escape_line(jget_str(rule, "verdict"));
     double quantile = jget_num(rule, "quantile");
-    bool used = jget_bool(rule, "used");
-    strbuf_printf(out, "      %s%s", look_begin(look, used ? COLOR_NONE : COLOR_DIM), metric);
+    long long missing = jget_int(rule, "missing", 0), proposal = jget_int(rule, "proposal", 0);
+    bool ok = strcmp(verdict, "ok") == 0;
+    strbuf_printf(out, "      %s%s", look_begin(look, ok ? COLOR_NONE : COLOR_DIM), metric);
     if (!isnan(quantile) && quantile > 0) strbuf_printf(out, " p%g", quantile * 100);
     strbuf_puts(out, ": ");
     add_figure(jget_num(rule, "value"), out);
-    strbuf_puts(out, ", target ");
+    strbuf_puts(out, " (target ");
     add_figure(jget_num(rule, "target"), out);
-    if (used) strbuf_printf(out, " -> %lld", jget_int(rule, "proposal", 0));
-    else strbuf_puts(out, jget_bool(rule, "missing") ? " -> no vote: no usable figure" : " -> no vote");
-    if (*verdict) strbuf_printf(out, " (%s)", verdict);
-    strbuf_printf(out, "%s\n", look_end(look, COLOR_DIM));
+    strbuf_printf(out, ") -> %lld instance%s", proposal, proposal == 1 ? "" : "s");
+    if (missing > 0) strbuf_printf(out, "; %lld without a figure", missing);
+    if (!ok) strbuf_printf(out, "; %s", verdict);
+    strbuf_printf(out, "%s\n", look_end(look, ok ? COLOR_NONE : COLOR_DIM));
 }
 
 static void add_decision(const json_t *d, const struct look *look, struct strbuf *out) {

@@ -17,7 +17,7 @@ void view_words_empty(struct strbuf *out) {
 bool view_words_in_trouble(const json_t *in) {
     const char *state = jget_str(in, "state");
     if (strcmp(state, "backoff") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "unready") == 0) return true;
-    return strcmp(state, "starting") == 0 && (*jget_str(in, "reason") || jget_int(in, "fails", 0) > 0);
+    return strcmp(state, "starting") == 0 && jget_int(in, "fails", 0) > 0;      /* a first start that waits for its port is no trouble */
 }
 
 static void add_next_try(const json_t *in, const struct look *look, struct strbuf *out) {

@@ -85,7 +85,7 @@ enum wait_verdict wait_judge(const json_t *status, const char *service, struct s
 
 void wait_progress(const json_t *status, const char *service, struct strbuf *out) {
     long long ready = 0, desired = 0;
-    const json_t *trouble = NULL;
+    const json_t *trouble = NULL, *busy = NULL;
     size_t i;
     json_t *s;
     json_array_foreach(json_object_get(status, "services"), i, s) {
@@ -93,14 +93,16 @@ void wait_progress(const json_t *status, const char *service, struct strbuf *out
         long long want = jget_bool(s, "stopped") ? 0 : jget_int(s, "desired", 0);
         ready += MIN_OF(want, jget_int(s, "ready", 0)), desired += want;
         if (!trouble) trouble = worst_instance(s);
+        if (!busy && judge_one(s) != WAIT_DONE && *jget_str(s, "reason")) busy = s;
     }
     int full = desired > 0 ? (int)(ready * BAR / desired) : BAR;
     strbuf_putc(out, '[');
     for (int k = 0; k < BAR; k++) strbuf_putc(out, k < full ? '#' : '-');
     strbuf_printf(out, "] %lld/%lld ready", ready, desired);
-    if (!trouble) return;
-    cleanup_free char *name = escape_line(jget_str(trouble, "name")), *reason = escape_line(jget_str(trouble, "reason"));
-    strbuf_printf(out, "  %s %s%s%s", name, jget_str(trouble, "state"), *reason ? ": " : "", reason);
+    const json_t *what = trouble ? trouble : busy;
+    if (!what) return;
+    cleanup_free char *name = escape_line(jget_str(what, "name")), *reason = escape_line(jget_str(what, "reason"));
+    strbuf_printf(out, "  %s %s%s%s", name, jget_str(what, "state"), *reason ? ": " : "", reason);
 }
 
 /* One line that overwrites itself on a terminal; elsewhere a line for each change. */

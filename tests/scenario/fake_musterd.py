@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler
 path, status_file = sys.argv[1], sys.argv[2]
 log = open(sys.argv[3], "a") if len(sys.argv) > 3 else None
 EVENTS = [
-    (1, 6, "starting", "api.1", "pid 4201"), (2, 6, "ready", "api.1", "ready after 1.2s"), (3, 4, "exited", "api.2", "exit code 3; next try in 200ms"),
-    (4, 5, "scaled", "api", "2 -> 4: cpu 81% of 60% target"), (5, 3, "failed", "api.3", "port 20003 is in use by python3 (pid 811)"),
+    (1, "info", "starting", "api.1", "pid 4201"), (2, "info", "ready", "api.1", "ready after 1.2s"), (3, "warning", "exited", "api.2", "exit code 3; next try in 200ms"),
+    (4, "notice", "scaled", "api", "2 -> 4: cpu 81% of 60% target"), (5, "error", "failed", "api.3", "port 20003 is in use by python3 (pid 811)"),
 ]
 
 
@@ -71,8 +71,8 @@ class Handler(BaseHTTPRequestHandler):
             if parts[3] == "explain":
                 return self.answer(200, dict(name=s["name"], desired=s["desired"], state=s["state"], reason=s["reason"], decisions=[
                     dict(time="2026-11-25T11:59:00.000Z", current=2, desired=2, wanted=4, text="cpu asks for most",
-                         rules=[dict(metric="cpu", quantile=None, target=60, value=81.0, proposal=4, used=True, missing=False, verdict="above"),
-                                dict(metric="latency", quantile=0.95, target=250, value=None, proposal=2, used=False, missing=True, verdict="12 requests, 60 needed")], clamps=["up limit"])]))
+                         rules=[dict(metric="cpu", quantile=None, target=60, value=81.0, proposal=4, used=2, missing=0, verdict="ok"),
+                                dict(metric="latency", quantile=0.95, target=250, value=None, proposal=2, used=12, missing=1, verdict="too few samples")], clamps=["up limit"])]))
             if parts[3] == "scale":
                 n = json.loads(body)["count"]
                 if not s["fixed"] and not s["min"] <= n <= s["max"]:

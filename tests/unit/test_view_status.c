@@ -56,8 +56,8 @@ static void other_views_are_as_kept(void **state) {
     view_status(j, &l, (struct view_options){ 0 }, &piped);
     golden_check("status-piped.txt", &piped);
     l = look_at(80);
-    cleanup_json json_t *events = json_loads("[{\"seq\":1,\"time\":\"2026-11-25T11:59:58.000Z\",\"level\":5,\"kind\":\"scaled\",\"subject\":\"api\",\"text\":\"2 -> 4\"},"
-                                             "{\"seq\":2,\"time\":\"2026-11-25T11:59:59.000Z\",\"level\":6,\"kind\":\"ready\",\"subject\":\"api.3\",\"text\":\"ready after 1.2s\"}]", 0, NULL);
+    cleanup_json json_t *events = json_loads("[{\"seq\":1,\"time\":\"2026-11-25T11:59:58.000Z\",\"level\":\"notice\",\"kind\":\"scaled\",\"subject\":\"api\",\"text\":\"2 -> 4\"},"
+                                             "{\"seq\":2,\"time\":\"2026-11-25T11:59:59.000Z\",\"level\":\"info\",\"kind\":\"ready\",\"subject\":\"api.3\",\"text\":\"ready after 1.2s\"}]", 0, NULL);
     live_render(many, events, &l, "muster  1 service", &live);
     golden_check("live-80x24.txt", &live);
 }
