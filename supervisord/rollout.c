@@ -121,9 +121,9 @@ static void plan_rolling(const struct fleet *f, const struct census *c, struct r
             left--;
         }
     }
-    if (c->fresh > f->desired) {                /* `desired` fell meanwhile */
-        uint32_t too_many = MAX_OF(c->fresh - f->desired, less(left, f->desired + surge));
-        take_worst(p, f, true, MIN_OF(too_many, c->fresh - c->fresh_available + ready_budget));
+    uint32_t too_many = MAX_OF(less(c->fresh, f->desired), less(left, f->desired + surge));
+    if (too_many > 0) {                         /* `desired` fell meanwhile, or is known anew after a lost store */
+        take_worst(p, f, true, MIN_OF(MIN_OF(too_many, c->fresh), c->fresh - c->fresh_available + ready_budget));
         return;
     }
     uint32_t used = f->stop_first ? c->rows : left;

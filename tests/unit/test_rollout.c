@@ -92,6 +92,7 @@ static const struct row rows[] = {
     { "more wanted", "RRr", 5, 1, 0, "", 3, 0, "", false },
     { "fewer wanted: old ones go", "RRRr", 2, 1, 0, "", 1, 0, "21", false },
     { "fewer wanted than there are new ones: starting ones first", "Rrrss", 2, 1, 0, "", 0, 0, "043", false },
+    { "fewer wanted than old and surge: new ones that do not serve yet", "RRRRRRsss", 7, 1, 1, "", 0, 0, "8", false },
     /* a fixed port: stop first */
     { "old goes first", "R", 1, 1, 0, "f", 0, 0, "0", false },
     { "until its row is gone nothing starts", "D", 1, 1, 0, "f", 0, 0, "", false },
