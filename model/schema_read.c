@@ -92,10 +92,24 @@ static const struct schema_key *near_key(const struct reader *r, const char *gro
     return near.best ? schema_child(r->schema, group, near.best, strlen(near.best)) : NULL;
 }
 
-/* The group, as a person would write it, of a key that stands elsewhere in the table; NULL: nowhere, or at several places. */
-static const struct schema_key *key_elsewhere(const struct reader *r, const char *word)
+/* A key of the items of a list that is in this group: `cpu` in scale.on[]. */
+static const struct schema_key *key_in_list(const struct reader *r, const char *group, const char *word)
 {
-    const struct schema_key *found = NULL;
+    size_t n = strlen(group);
+    for (size_t i = 0; i < r->schema->n && n; i++) {
+        const struct schema_key *k = &r->schema->keys[i];
+        if (strncmp(k->path, group, n) == 0 && k->path[n] == '.' && strchr(k->path, '[') && strcmp(schema_last(k), word) == 0)
+            return k;
+    }
+    return NULL;
+}
+
+/* The key's row if it stands elsewhere in the table; NULL: nowhere, or at several places. */
+static const struct schema_key *key_elsewhere(const struct reader *r, const char *group, const char *word)
+{
+    const struct schema_key *found = NULL, *in_list = key_in_list(r, group, word);
+    if (in_list)
+        return in_list;
     for (size_t i = 0; i < r->schema->n; i++) {
         const struct schema_key *k = &r->schema->keys[i];
         if (strpbrk(k->path, "[*") || strcmp(schema_last(k), word) != 0)
@@ -125,14 +139,15 @@ const struct schema_key *reader_unknown(struct reader *r, const char *group, con
     }
     char what[PROBLEM_QUOTE_SIZE];
     const struct schema_key *near = near_key(r, group, key->text);
-    const struct schema_key *elsewhere = near ? NULL : key_elsewhere(r, key->text);
+    const struct schema_key *elsewhere = near ? NULL : key_elsewhere(r, group, key->text);
     cleanup_strbuf struct strbuf all = STRBUF_INIT;
     list_keys(r, group, &all);
     problem_quote(key->text, what);
     if (near)
         reader_complain(r, key, "unknown key %s, did you mean %s?", what, schema_last(near));
     else if (elsewhere && strchr(elsewhere->path, '.'))
-        reader_complain(r, key, "unknown key %s here, it belongs to %.*s", what, (int)(schema_last(elsewhere) - elsewhere->path - 1), elsewhere->path);
+        reader_complain(r, key, "unknown key %s here, it belongs to %.*s", what,
+                        (int)MIN_OF((size_t)(schema_last(elsewhere) - elsewhere->path - 1), strcspn(elsewhere->path, "[")), elsewhere->path);
     else if (elsewhere)
         reader_complain(r, key, "unknown key %s here, it belongs one level up, beside `command`: look at the indentation", what);
     else

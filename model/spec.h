@@ -21,7 +21,7 @@ struct probe_spec {
     struct strv command;                /* PROBE_COMMAND: argv, expanded like the service's command */
     int64_t every_ms, timeout_ms;
     int64_t within_ms;                  /* startup only */
-    uint32_t fail_after, pass_after;    /* consecutive */
+    uint32_t fail_after, pass_after;    /* consecutive; startup has no fail_after (0): within_ms decides */
 };
 
 enum port_kind { PORT_AUTO, PORT_FIXED, PORT_NONE };

@@ -304,7 +304,8 @@ static char *read_messages(const char *path, size_t *ret_n)
 static void test_reading_files(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/muster-test-config-XXXXXX";
+    char folder[64];
+    fixed_printf(folder, "/tmp/muster-test-config-%d-XXXXXX", (int)getpid());
     size_t n;
     assert_non_null(mkdtemp(folder));
     cleanup_free char *none = read_messages(folder, &n);

@@ -199,6 +199,8 @@ static void test_unknown_keys(void **state)
           "1:40: services.a.health.user: unknown key \"user\" here, it belongs one level up, beside `command`: look at the indentation" },
         { "services: { a: { command: x, health: { startup: { http: /x, fail_after: 3 } } } }\n",
           "1:61: services.a.health.startup.fail_after: unknown key \"fail_after\", expected one of http, tcp, command, notify, every, timeout, pass_after, within" },
+        { "services: { a: { command: x, scale: { cpu: 60% } } }\n", "1:39: services.a.scale.cpu: unknown key \"cpu\" here, it belongs to scale.on" },
+        { "services: { a: { command: x, health: { http: /x } } }\n", "1:40: services.a.health.http: unknown key \"http\", expected one of startup, readiness, liveness" },
         { "services: { a: { command: x, Command: y } }\n", "1:30: services.a.Command: unknown key \"Command\", did you mean command?" },
         { "services: { a: { command: x, balance: { with: e, tls: x } } }\nbalancers: { e: { haproxy: { listen: 80, lisen: 9 }, nginx: {} } }\n",
           "1:50: services.a.balance.tls: unknown key \"tls\", expected one of with, hosts, path, retry\n"
