@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "agent/spawn_env.h"
 #include "agent/spawn_user.h"
@@ -51,6 +52,10 @@ static void reset_signals(void)
     sigemptyset(&none);
     for (int s = 1; s < NSIG; s++)
         sigaction(s, &dfl, NULL);
+    /* The C library keeps its hands off its own signals (32, 33), but its posix_spawn leaves them ignored, and make starts programs that way. */
+    const char kernel_default[64] = { 0 };      /* a struct sigaction of the kernel's: all zeroes is SIG_DFL, on every architecture */
+    for (int s = 32; s < SIGRTMIN; s++)
+        syscall(SYS_rt_sigaction, s, kernel_default, NULL, 8);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
@@ -105,7 +110,7 @@ static void take_record(struct order *o, const char *r)
     case 'A': strv_push(&o->argv, r + 1); break;
     case 'G': strv_push(&o->groups, r + 1); break;
     case 'U': o->user = r + 1; break;
-    case 'D': o->directory = r + 1; break;
+    case 'D': o->directory = r[1] ? r + 1 : NULL; break;
     case 'H': o->home = !strcmp(r + 1, "1"); break;
     case 'E': case 'F': case 'S': strv_push(&o->ordered, r); break;
     default: fail(STAGE_SETUP, -EINVAL, "unknown record '%c' in the order", *r);
