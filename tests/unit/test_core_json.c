@@ -88,7 +88,7 @@ static void balancer_rows_round(void **state) {
     assert_int_equal(b->spec.queue_timeout_ms, 2000);
     cleanup_free char *is = balancer_row_to_json(b);
     assert_string_equal(is, was);
-    balancer_free(b);
+    controller_balancer_free(b);
 }
 
 /* A clock that begins anew (the machine was booted): limits hold as long as they had left. */
