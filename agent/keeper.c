@@ -158,11 +158,16 @@ static int start(struct keeper *k, const struct keeper_options *o)
 
 /* --- end ----------------------------------------------------------------------------------------------- */
 
+/* A helper (a probe, a hook) that still runs holds up nothing. */
 static void forget_all(struct keeper *k)
 {
-    for (uint32_t i = 0; i < k->slots_high; i++)
-        if (k->slots[i].used && !k->slots[i].forgetting)
-            keeper_forget(k, &k->slots[i]);
+    for (uint32_t i = 0; i < k->slots_high; i++) {
+        struct slot *s = &k->slots[i];
+        if (s->used && s->populated)
+            keeper_group_signal(k, s, SIGKILL);
+        if (s->used && !s->forgetting)
+            keeper_forget(k, s);
+    }
 }
 
 void keeper_end(struct keeper *k)

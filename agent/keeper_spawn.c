@@ -114,7 +114,7 @@ static void group_of(struct keeper *k, const struct k_spawn *w, struct child_set
     c->may_clone_into = (s->started_ms && !s->kill_all) || group_remove(&k->groups, c->group) == 0;
     int rc = group_make(&k->groups, c->group, l);
     if (rc == -EOPNOTSUPP && !k->said_limits)
-        log_warn("%s: its memory, tasks or cpu limit cannot be enforced on this host (no such cgroup controller here); nor others'", w->id);
+        log_warn("%s: its memory, tasks or cpu limit cannot be enforced on this host: no such cgroup controller (said once)", w->id);
     else if (rc < 0 && rc != -EOPNOTSUPP)
         log_warn("%s: cannot make its cgroup: %s", w->id, strerror(-rc));
     k->said_limits |= rc == -EOPNOTSUPP;

@@ -233,7 +233,7 @@ static int do_forget(struct keeper *k, const struct k_id *id)
 static int do_end(struct keeper *k, struct k_reply *r)
 {
     for (uint32_t i = 0; i < k->slots_high; i++)
-        if (k->slots[i].used && k->slots[i].populated) {
+        if (k->slots[i].used && k->slots[i].populated && k->slots[i].kind != K_HELPER) {
             snprintf(r->detail, sizeof r->detail, "%.63s still lives", k->slots[i].id);
             return -EBUSY;
         }

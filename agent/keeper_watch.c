@@ -64,6 +64,16 @@ static void judge_by_cgroup(struct keeper *k, struct slot *s)
 
 static bool lingers(const struct slot *s) { return s->used && s->populated && !s->running; }
 
+static bool is_known(void *arg, pid_t pid)
+{
+    struct keeper *k = arg;
+    struct slot *s = slot_by_pid(k, pid);
+    for (int i = 0; i < ROLE_COUNT; i++)
+        if (k->roles[i].pid == pid)
+            return true;
+    return s && s->running;
+}
+
 /* A scan that saw nobody is no proof if somebody died meanwhile: its child may have been born behind the scan's back. The topmost process
  * of a group is always our own child, so such a death waits for us. */
 static bool somebody_died(void)
@@ -80,7 +90,7 @@ void keeper_watch_all(struct keeper *k)
     bool scan = k->groups.mode == GROUP_NONE;
     for (uint32_t i = 0; scan && i < k->slots_high; i++)
         k->slots[i].seen = false;
-    if (scan)
+    if (scan && proc_unknown_children(is_known, k) != 0)
         proc_scan(note_seen, k);
     bool sure = !scan || !somebody_died();
     for (uint32_t i = 0; i < k->slots_high; i++)
@@ -203,7 +213,7 @@ static void forget_step(struct keeper *k, struct slot *s, int64_t now)
 {
     char name[ID_SIZE], path[32 + ID_SIZE];
     group_name(s->id, name);
-    int rc = group_remove(&k->groups, name);
+    int rc = s->populated ? -EBUSY : group_remove(&k->groups, name);
     bool late = now >= s->deadline_ms;
     if (!late && (rc < 0 || s->log_fd >= 0))
         return;
@@ -215,6 +225,8 @@ static void forget_step(struct keeper *k, struct slot *s, int64_t now)
         unlinkat(k->run_dir, path, 0);
     }
     k->forgetting_n--;
+    k->lingering_n -= s->populated && !s->running;
+    k->starting_n -= s->status_fd >= 0;
     slot_free(k, s);
 }
 

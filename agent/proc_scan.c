@@ -58,12 +58,33 @@ void proc_scan(void (*seen)(void *arg, const struct proc_seen *p), void *arg)
                 continue;
             struct proc_seen p;
             char state;
-            if (read_stat(atoi(d->name), &p, &state) < 0 || state == 'Z' || state == 'X' || p.pid == 2 || p.ppid == 2)
+            if (read_stat((pid_t)strtol(d->name, NULL, 10), &p, &state) < 0 || state == 'Z' || state == 'X' || p.pid == 2 || p.ppid == 2)
                 continue;
             read_marker(&p);
             seen(arg, &p);
         }
     close(dir);
+}
+
+int proc_unknown_children(bool (*known)(void *arg, pid_t pid), void *arg)
+{
+    static char buf[65536];
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    ssize_t n = sysx_read_file(AT_FDCWD, path, buf, sizeof buf);
+    if (n < 0)
+        return (int)n;
+    if (n == (ssize_t)sizeof buf - 1)
+        return -EFBIG;
+    for (char *s = buf, *end; *s; s = end) {
+        pid_t pid = (pid_t)strtol(s, &end, 10);
+        if (end == s)
+            break;
+        if (!known(arg, pid))
+            return 1;
+        end += *end == ' ';
+    }
+    return 0;
 }
 
 bool proc_descends(const struct proc_seen *p, pid_t ancestor)

@@ -246,6 +246,21 @@ static void list_tells_all(void **state)
     rig_stop(&rig);
 }
 
+static void a_helper_does_not_hold_up_the_end(void **state)
+{
+    start(state);
+    struct rig_spawn w = rig_spawn_new("api.1/liveness");
+    w.s.kind = K_HELPER;
+    rig_child(&rig, &w, "stubborn", NULL);
+    int pid = rig_up(&rig, &w);
+    keeper_client_end(rig.client);
+    assert_int_equal(rig_reply(&rig), 0);
+    assert_int_equal(rig_wait_exit(rig.keeper, 3000), 0);
+    assert_false(rig_alive(pid));
+    rig.keeper = 0;
+    rig_stop(&rig);
+}
+
 static void malformed_orders_are_refused(void **state)
 {
     start(state);
@@ -366,7 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(exit_codes_are_exact), BOTH(signals_are_exact), BOTH(grandchildren_are_killed), BOTH(leftovers_are_seen),
         BOTH(what_forks_on_is_killed), BOTH(strangers_are_never_signalled), BOTH(a_marker_alone_makes_nobody_ours),
-        BOTH(signal_goes_to_the_main_process_only), BOTH(list_tells_all), BOTH(malformed_orders_are_refused), BOTH(twice_is_refused),
+        BOTH(signal_goes_to_the_main_process_only), BOTH(list_tells_all), BOTH(a_helper_does_not_hold_up_the_end), BOTH(malformed_orders_are_refused), BOTH(twice_is_refused),
         BOTH(nothing_leaks), BOTH(memory_kill_is_told),
     };
     return cmocka_run_group_tests_name("keeper", tests, NULL, NULL);
