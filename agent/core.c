@@ -205,14 +205,14 @@ void agent_core_adopt(struct agent_core *c, int64_t now, const char *id, int32_t
     leave(c);
 }
 
-void agent_core_adopt_ready(struct agent_core *c, int64_t now, const char *id, bool ready, uint32_t restarts, uint64_t generation)
+void agent_core_adopt_ready(struct agent_core *c, int64_t now, const char *id, bool ready, bool passed, uint32_t restarts, uint64_t generation)
 {
     enter(c, now);
     struct inst *i = find(c, id);
     if (!i)
         return;
     i->restarts = MAX_OF(i->restarts, restarts);
-    inst_adopt_ready(i, &c->h, ready, generation);
+    inst_adopt_ready(i, &c->h, ready, passed, generation);
     leave(c);
 }
 

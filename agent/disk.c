@@ -69,6 +69,7 @@ void disk_load_ready(const char *run_folder, struct ready_list *ret)
         if (sscanf(line, "%63s %" SCNd32 " %d %" SCNu32 " %" SCNu64, r.id, &r.pid, &ready, &r.restarts, &r.generation) != 5)
             continue;
         r.ready = ready == 1;
+        r.passed = ready == 2;
         ret->v = xrealloc(ret->v, (ret->n + 1) * sizeof(*ret->v));
         ret->v[ret->n++] = r;
     }
@@ -81,7 +82,8 @@ int disk_save_ready(const char *run_folder, const struct agent_core *core, int64
     struct inst_status s;
 
     for (size_t i = 0; agent_core_status_at(core, now, i, &s); i++)
-        strbuf_printf(&out, "%s %d %d %u %" PRIu64 "\n", s.id, s.pid, s.state == INST_READY, s.restarts, s.generation);
+        strbuf_printf(&out, "%s %d %d %u %" PRIu64 "\n", s.id, s.pid, s.state == INST_READY ? 1 : s.state == INST_UNREADY || s.state == INST_DRAINING ? 2 : 0,
+                      s.restarts, s.generation);
     return file_write_atomic(path, strbuf_str(&out), out.len, 0600, 0, e);
 }
 

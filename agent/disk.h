@@ -10,7 +10,7 @@
 int disk_load_desired(const char *state_folder, struct desired *ret, struct err *e);
 int disk_save_desired(const char *state_folder, const struct desired *d, struct err *e);
 
-struct ready_entry { char id[ID_SIZE]; int32_t pid; bool ready; uint32_t restarts; uint64_t generation; };
+struct ready_entry { char id[ID_SIZE]; int32_t pid /* 0: none yet */; bool ready, passed /* not ready just then, but it was once */; uint32_t restarts; uint64_t generation; };
 struct ready_list { struct ready_entry *v; size_t n; };
 void disk_load_ready(const char *run_folder, struct ready_list *ret);       /* empty if there is none or it is not understood */
 int disk_save_ready(const char *run_folder, const struct agent_core *core, int64_t now, struct err *e);

@@ -627,13 +627,16 @@ void inst_adopt(struct inst *i, struct inst_host *h, int32_t pid, bool running, 
     actions_event(&h->q, i->id, 6, "adopted", running ? "found running as process %d" : "found not running (last process %d)", pid);
 }
 
-void inst_adopt_ready(struct inst *i, struct inst_host *h, bool ready, uint64_t generation)
+void inst_adopt_ready(struct inst *i, struct inst_host *h, bool ready, bool passed, uint64_t generation)
 {
-    if (!i->running || !i->spec || (i->st != IS_STARTING && i->st != IS_READY))
+    if (!i->running || !i->spec || i->gone || (i->st != IS_STARTING && i->st != IS_READY))
         return;
-    if (ready) {
-        i->startup_ok = i->after_ready_done = i->said_ready = true;
-        inst_go(i, h, IS_READY);
+    if (ready || passed) {
+        i->startup_ok = i->after_ready_done = true;
+        i->said_ready = ready;
+        if (!ready)
+            inst_reason(i, h, "was not ready before the agent restarted");
+        inst_go(i, h, ready ? IS_READY : IS_UNREADY);
     } else if (i->st == IS_READY) {     /* nor may it ever have been: `unready` would say that it was */
         inst_reason(i, h, "was not ready before the agent restarted");
         i->after_ready_done = false;

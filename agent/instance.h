@@ -84,7 +84,7 @@ int inst_event(struct inst *i, struct inst_host *h, enum inst_event e);
 /* What is wanted; takes references to the box. spec NULL: nothing any more. */
 void inst_want(struct inst *i, struct inst_host *h, struct spec_box *box, const struct spec_ref *spec, enum want want);
 void inst_adopt(struct inst *i, struct inst_host *h, int32_t pid, bool running, bool populated, struct exit_info exit, int64_t started_at);
-void inst_adopt_ready(struct inst *i, struct inst_host *h, bool ready, uint64_t generation);
+void inst_adopt_ready(struct inst *i, struct inst_host *h, bool ready, bool passed, uint64_t generation);
 void inst_tick(struct inst *i, struct inst_host *h);
 int64_t inst_deadline(const struct inst *i);
 void inst_probed(struct inst *i, struct inst_host *h, enum probe_role role, uint64_t serial, bool pass, const char *detail);

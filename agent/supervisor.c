@@ -181,15 +181,8 @@ static void settle(void *arg)
     maybe_end(s);
 }
 
-static void on_save(uv_timer_t *t)
-{
-    struct supervisor *s = t->data;
-    struct err e = { "" };
-
-    s->ready_changed = false;
-    if (disk_save_ready(s->run_folder, s->core, clock_mono_ms(), &e))
-        log_warn("the list of ready instances is not saved: %s", e.text);
-}
+static void save_ready(struct supervisor *s);
+static void on_save(uv_timer_t *t) { save_ready(t->data); }
 
 /* --- the keeper ---------------------------------------------------------------------------------------------------- */
 static void on_listed(struct supervisor *s);
@@ -198,8 +191,9 @@ static void adopt_ready(struct supervisor *s, const struct k_state *k)
 {
     const struct ready_entry *r = ready_list_find(&s->were_ready, k->id);
 
-    if (r && r->pid == k->pid && k->running)
-        agent_core_adopt_ready(s->core, clock_mono_ms(), k->id, r->ready, r->restarts, r->generation);
+    /* pid 0: it was about to be started when the list was written; of the process itself nothing is known but its generation */
+    if (r && k->running && (r->pid == k->pid || r->pid == 0))
+        agent_core_adopt_ready(s->core, clock_mono_ms(), k->id, r->ready, r->passed, r->restarts, r->generation);
 }
 
 static bool about_balancer(struct supervisor *s, const struct k_msg *m)
@@ -264,9 +258,21 @@ static void on_connected(void *arg)
     balancers_report(s->balancers);
 }
 
+static void save_ready(struct supervisor *s)
+{
+    struct err e = { "" };
+
+    s->ready_changed = false;
+    if (disk_save_ready(s->run_folder, s->core, clock_mono_ms(), &e))
+        log_warn("the list of ready instances is not saved: %s", e.text);
+}
+
 static void take_desired(struct supervisor *s, struct desired *d)
 {
     struct err e = { "" };
+
+    if (s->ready_changed)   /* which generation runs has to be on disk before another one is wanted there */
+        save_ready(s);
     int rc = agent_core_desired(s->core, clock_mono_ms(), d);
 
     if (rc) {

@@ -60,18 +60,22 @@ static void hook(struct world *w, const struct agent_action *a)
 }
 
 /* --- status ----------------------------------------------------------------------------------------------------------- */
-static void save_notes(struct world *w, struct ev *e)
+static void save_notes(struct world *w)
 {
-    if (!w->agent || e->life != w->agent_life)
-        return;
     struct inst_status s;
     w->note_n = 0;
     w->notes_pending = false;
     for (size_t k = 0; agent_core_status_at(w->agent, w->now, k, &s); k++) {
         struct note *n = &w->notes[w->note_n++];
-        *n = (struct note){ .pid = s.pid, .ready = s.state == INST_READY, .restarts = s.restarts, .generation = s.generation };
+        *n = (struct note){ .pid = s.pid, .ready = s.state == INST_READY, .passed = s.state == INST_UNREADY || s.state == INST_DRAINING, .restarts = s.restarts, .generation = s.generation };
         (void)fixed_copy(n->id, sizeof(n->id), s.id);
     }
+}
+
+static void on_save(struct world *w, struct ev *e)
+{
+    if (w->agent && e->life == w->agent_life && w->notes_pending)
+        save_notes(w);
 }
 
 static void status_changed(struct world *w, const char *id)
@@ -83,7 +87,7 @@ static void status_changed(struct world *w, const char *id)
     if (!listed)
         (void)fixed_copy(w->changed[w->changed_n++], ID_SIZE, id);
     if (!w->notes_pending)
-        ev_push(w, SAVE_DELAY, (struct ev){ .fn = save_notes, .life = w->agent_life });
+        ev_push(w, SAVE_DELAY, (struct ev){ .fn = on_save, .life = w->agent_life });
     w->notes_pending = true;
     if (!agent_core_status(w->agent, w->now, id, &s))
         return;
@@ -162,6 +166,8 @@ void agent_message(struct world *w, struct wire_msg *m)
     uint64_t epoch = m->desired.epoch, revision = m->desired.revision;
     const struct desired *had = agent_core_wanted(w->agent);
     bool older = had && (epoch < had->epoch || (epoch == had->epoch && revision < had->revision));
+    if (w->notes_pending)
+        save_notes(w);
     int rc = agent_core_desired(w->agent, w->now, &m->desired);
     if (older != (rc == -ESTALE) || (rc < 0 && rc != -ESTALE))
         fail(w, "desired set %llu/%llu: %s (I5)", (unsigned long long)epoch, (unsigned long long)revision, rc < 0 ? "refused" : "taken");
@@ -209,8 +215,8 @@ static void adopt(struct world *w, const struct proc *p)
     agent_core_adopt(w->agent, w->now, p->id, p->pid, p->running, p->running || p->left, p->exit, p->started_at);
     agent_core_port(w->agent, p->id, port_of(p->id));
     for (size_t k = 0; k < w->note_n; k++)
-        if (strcmp(w->notes[k].id, p->id) == 0 && w->notes[k].pid == p->pid && p->running)
-            agent_core_adopt_ready(w->agent, w->now, p->id, w->notes[k].ready, w->notes[k].restarts, w->notes[k].generation);
+        if (strcmp(w->notes[k].id, p->id) == 0 && (w->notes[k].pid == p->pid || w->notes[k].pid == 0) && p->running)
+            agent_core_adopt_ready(w->agent, w->now, p->id, w->notes[k].ready, w->notes[k].passed, w->notes[k].restarts, w->notes[k].generation);
 }
 
 void agent_start(struct world *w)

@@ -44,7 +44,7 @@ struct proc {                               /* a slot of the keeper and what run
     bool no_term, leaves; bool term_sent;
     bool was_ready;                         /* this process passed once, as the agent told */
 };
-struct note { char id[ID_SIZE]; int32_t pid; bool ready; uint32_t restarts; uint64_t generation; };
+struct note { char id[ID_SIZE]; int32_t pid; bool ready, passed; uint32_t restarts; uint64_t generation; };
 struct server { char id[ID_SIZE]; enum server_state state, wanted; bool gone; int64_t idle_at; uint32_t in_flight; };
 struct row { char kind[12], name[NAME_LEN_MAX + 1]; char *json; };
 struct rows { struct row v[ROWS]; size_t n; };

@@ -110,11 +110,12 @@ static void test_end(void **state)
 static void test_M21933_adopts_without_a_restart(void **state)
 {
     (void)state;
-    static const struct { int64_t age; bool noted, ready; enum instance_state at_once; } rows[] = {
-        { 1000, false, false, INST_STARTING },      /* young and nothing known: it has to pass */
-        { 70000, false, false, INST_READY },        /* older than its startup time: no flip (K#100277) */
-        { 1000, true, true, INST_READY },
-        { 70000, true, false, INST_STARTING },     /* it may never have passed: not `unready` (I1) */
+    static const struct { int64_t age; bool noted, ready, passed; enum instance_state at_once; } rows[] = {
+        { 1000, false, false, false, INST_STARTING },      /* young and nothing known: it has to pass */
+        { 70000, false, false, false, INST_READY },        /* older than its startup time: no flip (K#100277) */
+        { 1000, true, true, false, INST_READY },
+        { 1000, true, false, true, INST_UNREADY },
+        { 70000, true, false, false, INST_STARTING },     /* it may never have passed: not `unready` (I1) */
     };
     for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
         struct rig r;
@@ -123,7 +124,7 @@ static void test_M21933_adopts_without_a_restart(void **state)
         rig_want(&r, &o, WANT_RUN);         /* from the disk */
         agent_core_adopt(r.c, r.now, "api.1", 42, true, true, (struct exit_info){ 0 }, r.now - rows[k].age);
         if (rows[k].noted)
-            agent_core_adopt_ready(r.c, r.now, "api.1", rows[k].ready, 4, 1);
+            agent_core_adopt_ready(r.c, r.now, "api.1", rows[k].ready, rows[k].passed, 4, 1);
         rig_live(&r);
         assert_state(&r, "api.1", rows[k].at_once);
         assert_int_equal(rig_status(&r, "api.1").pid, 42);
@@ -221,7 +222,7 @@ static void test_adopted_other_generation_is_replaced(void **state)
     rig_init(&r);
     rig_want(&r, &o, WANT_RUN);
     agent_core_adopt(r.c, r.now, "api.1", 42, true, true, (struct exit_info){ 0 }, r.now - 5000);
-    agent_core_adopt_ready(r.c, r.now, "api.1", true, 0, 8);
+    agent_core_adopt_ready(r.c, r.now, "api.1", true, false, 0, 8);
     rig_live(&r);
     assert_non_null(rig_find(&r, AA_SIGNAL, "api.1"));
     rig_exit(&r, "api.1", 42, EXIT_KIND_CODE, 0, false);
