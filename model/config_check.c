@@ -117,8 +117,9 @@ static void check_ports(struct draft *d)
     for (size_t i = 1; i < n; i++) {
         if (uses[i].port != uses[first].port)
             first = i;
-        else if (overlap(&uses[first], &uses[i]) || overlap(&uses[i - 1], &uses[i]))
-            draft_complain(d, uses[i].at, uses[i].key, "port %u is also that of %s.%s", uses[i].port, uses[first].at->kind, uses[first].at->name);
+        const struct port_use *other = overlap(&uses[first], &uses[i]) ? &uses[first] : &uses[i - 1];
+        if (first != i && overlap(other, &uses[i]))
+            draft_complain(d, uses[i].at, uses[i].key, "port %u is also that of %s.%s", uses[i].port, other->at->kind, other->at->name);
     }
 }
 

@@ -240,6 +240,14 @@ static void test_between_services(void **state)
           "3:38: balancers.e.haproxy.listen: port 8000 is also that of services.a" },
         { "services:\n  a: { command: x }\nbalancers:\n  e: { haproxy: { listen: 80 } }\n  f: { haproxy: { listen: 127.0.0.1:80 } }\n",
           "5:27: balancers.f.haproxy.listen: port 80 is also that of balancers.e" },
+        { "services:\n  a: { command: x }\nbalancers:\n  e: { haproxy: { listen: 127.0.0.1:80 } }\n  f: { haproxy: { listen: 127.0.0.2:80 } }\n"
+          "  g: { haproxy: { listen: 80 } }\n  h: { haproxy: { listen: 127.0.0.2:80 } }\n  i: { haproxy: { listen: 127.0.0.2:81 } }\n",
+          "4:27: balancers.e.haproxy.listen: port 80 is also that of balancers.g\n"
+          "5:27: balancers.f.haproxy.listen: port 80 is also that of balancers.g\n"
+          "7:27: balancers.h.haproxy.listen: port 80 is also that of balancers.g" },
+        { "services:\n  a: { command: x }\nbalancers:\n  e: { haproxy: { listen: 127.0.0.1:80 } }\n  f: { haproxy: { listen: 127.0.0.2:80 } }\n"
+          "  h: { haproxy: { listen: 127.0.0.2:80 } }\n",
+          "6:27: balancers.h.haproxy.listen: port 80 is also that of balancers.f" },
         { "services:\n  a: { command: x, port: 8000, instances: 2 }\n",
           "2:26: services.a.port: port 8000 can be used by one instance only, and there may be 2: expected port: auto, or instances: 1" },
         { "services:\n  a: { command: x, port: 8000, deploy: { surge: 1, unavailable: 0 } }\n",

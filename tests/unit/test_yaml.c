@@ -75,7 +75,7 @@ static void test_refused(void **state)
 static void test_accepted(void **state)
 {
     (void)state;
-    static const char *const TEXTS[] = { "", "# only a comment\n", "---\na: b\n", "a: b\n...\n", "a: b\r\nc: d\r\n", "\xef\xbb\xbf" "a: b\n", "a: |\n  x\n  \ty\n",
+    static const char *const TEXTS[] = { "", "# only a comment\n", "---\na: b\n", "a: b\n...\n", "a: b\r\nc: d\r\n", ("\xef\xbb\xbf" "a: b\n"), "a: |\n  x\n  \ty\n",
                                          "a: \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80\n", "a: b\tc\n", "a:\n- b\n- c\n", "'a': \"b\"\n", "a: http://x/#y\n", "a: :8080\n",
                                          "a: [ b: 60% ]\n", "\"<<\": b\n" };
     for (size_t i = 0; i < ARRAY_LEN(TEXTS); i++) {
