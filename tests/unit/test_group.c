@@ -17,6 +17,7 @@
 #include "agent/group.h"
 #include "agent/proc_scan.h"
 #include "agent/sysx.h"
+#include "model/words.h"
 
 static struct groups g;
 static const struct group_limits none;
