@@ -27,16 +27,18 @@ const char *service_waits_for(const struct controller *c, const struct service *
 
 static bool nothing_wanted(const struct controller *c, const struct service *s) { return c->down || service_goal(s) == 0; }
 
-/* Notes which of `after` have been ready; true if the gate opened just now. It stays open while anything of the service is wanted. */
+/* Notes which of `after` have been ready; true if it has to be stepped for that. It stays open while anything of the service is wanted. */
 static bool try_gate(struct controller *c, struct service *s) {
     const struct strv *after = &s->target->spec.after;
     if (s->gate_open || nothing_wanted(c, s))
         return false;
     for (size_t i = 0; i < after->n && i < 64; i++)
-        if (!gate_bit(s, i) && dependency_met(c, after->v[i]))
+        if (!gate_bit(s, i) && dependency_met(c, after->v[i])) {
             s->gate_seen |= UINT64_C(1) << i;
+            service_changed(s);                 /* it is stored, and the reason names the next one */
+        }
     if (service_waits_for(c, s))
-        return false;
+        return s->stale;
     s->gate_open = true;
     if (after->n > 0 && s->n > 0)
         controller_event(c, 6, "after", s->name, "what it comes after is ready: it starts");

@@ -128,7 +128,7 @@ static void ask_rule(const struct scale_input *in, const struct scale_rule *r, s
     }
 }
 
-/* --- the largest --------------------------------------------------------------------------------------------------------- */
+/* --- the largest: a rule without data asks for what there is, so that it never gets smaller ----------------------------- */
 static void ask_rules(const struct scale_input *in, struct scale_why *y) {
     bool spoke = false;
     y->wanted = 0;
@@ -271,8 +271,6 @@ static void tell(const struct scale_input *in, const struct scale_memory *mem, s
         int64_t full = up ? in->policy->up.wait_ms : in->policy->down.wait_ms, since = up ? mem->up_since : mem->down_since;
         num_human_age(MAX_OF(full - (in->now_ms - since), 0), wait, sizeof wait);
         snprintf(tail, sizeof tail, up ? "; stays %u, waits %s more" : "; stays %u, waits %s more for fewer", y->desired, wait);
-    } else if (y->no_data && y->wanted < y->current) {
-        snprintf(tail, sizeof tail, "; stays %u: a rule has no figures", y->desired);
     } else if (y->limited) {
         snprintf(tail, sizeof tail, "; limited to %u by %s", y->desired, up ? "up.limit" : "down.limit");
     } else if (y->clamped_max || y->clamped_min) {
@@ -291,8 +289,6 @@ int scaler_decide(const struct scale_input *in, struct scale_memory *mem, uint32
     uint32_t to = MAX_OF(in->min, MIN_OF(in->max, y.wanted));
     y.clamped_max = y.wanted > in->max;
     y.clamped_min = y.wanted < in->min;
-    if (y.no_data && to < in->current)
-        to = MIN_OF(in->current, in->max);
     uint32_t most = window_max(in, mem, to);
     if (in->current < in->min || in->current > in->max)
         to = in->current < in->min ? MAX_OF(in->min, to) : MIN_OF(in->max, MAX_OF(to, in->max));   /* a new range holds at once */

@@ -368,6 +368,21 @@ static void a_restart_amid_a_drain(void **state) {
 }
 
 /* --- counts --------------------------------------------------------------------------------------------------------------- */
+/* An apply while the agent is away: stored, but nothing is made for the agent before it has told what is. */
+static void an_apply_while_the_agent_is_away(void **state) {
+    struct rig *r = *state;
+    rig_apply(r, TWO);
+    controller_agent_gone(r->c, r->now);
+    r->connected = false;
+    uint64_t revision = controller_revision(r->c);
+    rig_apply(r, FOUR);
+    rig_pass(r, 60000);
+    assert_int_equal(controller_revision(r->c), revision);
+    rig_connect(r);
+    assert_true(controller_revision(r->c) > revision);
+    assert_int_equal(r->n, 4);
+}
+
 static void scale_ranges(void **state) {
     struct rig *r = *state;
     struct err e;
@@ -489,6 +504,22 @@ static void after_waits_for_readiness(void **state) {
     assert_int_equal(rig_count(r, "web", WANT_RUN), 1);
 }
 
+static void each_of_after_counts_once(void **state) {
+    struct rig *r = *state;
+    r->auto_ready = false;
+    rig_apply(r, "services:\n" SERVICE("db", "instances: 1") SERVICE("mq", "instances: 2") SERVICE("api", "instances: 1, after: [db, mq]"));
+    rig_set(r, "db.1", INST_READY);
+    rig_news(r);
+    rig_set(r, "db.1", INST_BACKOFF);                       /* was ready once; never both at a time */
+    rig_news(r);
+    assert_string_equal(rig_service(r, "api").reason, "waits for mq");
+    rig_restart(r, true);
+    rig_set(r, "mq.1", INST_READY);
+    rig_set(r, "mq.2", INST_READY);
+    rig_news(r);
+    assert_int_equal(rig_count(r, "api", WANT_RUN), 1);
+}
+
 static void stop_and_start(void **state) {
     struct rig *r = *state;
     struct err e;
@@ -548,6 +579,8 @@ static void down_in_order(void **state) {
     rig_settle(r);
     assert_int_equal(r->n, 0);
     assert_int_equal(r->had.balancer_n, 0);
+    rig_pass(r, 5000);
+    assert_false(controller_ended(r->c));                   /* requests may still end at the balancer */
     struct balancer_report ended = { .name = "edge", .epoch = r->epoch, .revision = r->had.revision };
     controller_balancer(r->c, r->now, &ended);
     rig_settle(r);
@@ -556,6 +589,15 @@ static void down_in_order(void **state) {
     rig_restart(r, true);                                   /* `down` is no state: the next start runs what was applied */
     assert_int_equal(r->n, 3);
     assert_false(r->had.end);
+}
+
+static void down_does_not_wait_for_ever(void **state) {
+    struct rig *r = *state;
+    rig_apply(r, TWO);
+    controller_down(r->c, r->now);
+    rig_settle(r);
+    rig_pass(r, 11000);
+    assert_true(controller_ended(r->c));
 }
 
 static void a_crash_amid_down(void **state) {
@@ -579,8 +621,11 @@ static void the_store_is_lost(void **state) {
     int32_t pid = rig_find(r, "api.5")->st.pid;
     while (r->row_n > 0)
         free(r->rows[--r->row_n].json);
+    uint64_t generation = r->inst[0].st.generation;
+    r->epoch = 0;                                           /* the epoch's counter is lost as well */
     rig_restart(r, false);
     controller_recover(r->c, r->now, &r->had);
+    r->had.epoch = 0;
     rig_connect(r);
     assert_int_equal(r->n, 5);
     assert_int_equal(rig_find(r, "api.5")->st.pid, pid);
@@ -589,6 +634,12 @@ static void the_store_is_lost(void **state) {
     rig_apply(r, RANGE);                                    /* the file is its source again, and it changes nothing */
     assert_int_equal(rig_find(r, "api.5")->st.pid, pid);
     assert_int_equal(r->row_n, 2);
+    controller_restart(r->c, r->now, "api", &e);
+    rig_pass(r, 1000);
+    for (size_t k = 0; k < r->n; k++)
+        if (r->inst[k].st.pid != pid && !strcmp(r->inst[k].st.id, "api.6"))
+            assert_true(r->inst[k].st.generation > generation);
+    assert_int_equal(rig_service(r, "api").state, SVC_ROLLING);
 }
 
 static void the_agent_lost_its_instances(void **state) {
@@ -642,7 +693,7 @@ int main(void) {
         T(a_balancer_that_never_acknowledges), T(a_process_that_is_gone), T(a_slot_is_free_only_when_it_is_gone),
         T(readiness_and_exits_in_the_list), T(panic_keeps_the_list), T(an_agent_restart_changes_no_list), T(a_controller_restart_changes_no_list),
         T(a_hundred_restarts), T(a_restart_amid_a_drain), T(scale_ranges), T(a_plain_number_is_held), T(the_scaler_up_and_down), T(no_figures_no_change),
-        T(after_waits_for_readiness), T(stop_and_start), T(delete_and_come_back), T(down_in_order), T(a_crash_amid_down), T(the_store_is_lost),
+        T(after_waits_for_readiness), T(each_of_after_counts_once), T(an_apply_while_the_agent_is_away), T(down_does_not_wait_for_ever), T(stop_and_start), T(delete_and_come_back), T(down_in_order), T(a_crash_amid_down), T(the_store_is_lost),
         T(the_agent_lost_its_instances), T(strangers_are_ignored), T(a_thousand_instances),
     };
     return cmocka_run_group_tests_name("controller", tests, NULL, NULL);

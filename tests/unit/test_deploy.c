@@ -257,6 +257,21 @@ static void a_rollout_feeds_no_scaler(void **state) {
     assert_int_equal(of_revision(r, 2), 3);
 }
 
+/* Even one that has run for long: 3 instances at 68% of what they may use are worth 4 at 60%, not 5. */
+static void the_surplus_is_no_sample(void **state) {
+    static const char slow1[] = API("instances: { min: 3, max: 9 }, scale: { on: [ cpu: 60% ] }, deploy: { healthy_for: 1h }, environment: { R: \"1\" }"),
+                      slow2[] = API("instances: { min: 3, max: 9 }, scale: { on: [ cpu: 60% ] }, deploy: { healthy_for: 1h }, environment: { R: \"2\" }");
+    struct rig *r = *state;
+    rig_apply(r, slow1);
+    rig_pass(r, 20000);
+    rig_apply(r, slow2);
+    rig_pass(r, 20000);
+    assert_int_equal(r->n, 4);
+    feed(r, 68, 68);
+    feed(r, 68, 68);
+    assert_int_equal(rig_service(r, "api").desired, 4);
+}
+
 /* N#25509 K#25238: a deploy reset the scaled count. */
 static void a_rollout_keeps_the_count(void **state) {
     struct rig *r = *state;
@@ -345,7 +360,7 @@ int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_good_release), T(the_first_is_none), T(a_bad_release_pauses), T(paused_by_failed_and_by_silence), T(it_goes_on_by_itself),
-        T(a_third_release_replaces_both), T(the_old_file_again), T(restart_is_a_rollout), T(a_fixed_port_stops_first), T(a_rollout_feeds_no_scaler),
+        T(a_third_release_replaces_both), T(the_old_file_again), T(restart_is_a_rollout), T(a_fixed_port_stops_first), T(a_rollout_feeds_no_scaler), T(the_surplus_is_no_sample),
         T(a_rollout_keeps_the_count), T(a_restart_of_the_controller_amid), T(the_agent_away_amid), T(an_owner_change_is_a_rollout), T(a_hundred_releases),
     };
     return cmocka_run_group_tests_name("deploy", tests, NULL, NULL);

@@ -9,7 +9,7 @@
 #include "supervisord/upstream.h"
 
 /* One letter an instance, in the list before unless lower case: R ready, U unready, E its exit was seen, D drains (ready), W drains (unready),
- * N a new process that has not passed (n: never listed), S to be stopped (its process is still there), H held.
+ * Z its exit was seen, and all else that is known is older, N a new process that has not passed (n: never listed), S to be stopped (its process is still there), H held.
  * Answers: r ready, d drain, m maint, - not listed. */
 static struct upstream_member member(char ch) {
     struct upstream_member m = { .want = WANT_RUN, .alive = true, .ready = true, .passed = true, .listed = true };
@@ -18,6 +18,7 @@ static struct upstream_member member(char ch) {
     case 'R': break;
     case 'U': m.ready = false; break;
     case 'E': m.ready = m.passed = m.alive = false; m.exited = true; break;
+    case 'Z': m.exited = true; break;
     case 'D': m.want = WANT_DRAIN; break;
     case 'W': m.want = WANT_DRAIN; m.ready = false; break;
     case 'N': m.ready = m.passed = false; break;
@@ -39,6 +40,7 @@ static const struct { const char *name, *in, *out; bool panic; } rows[] = {
     { "the only one unready: panic, never an empty list", "U", "r", true },
     { "all of them", "UUUU", "rrrr", true },
     { "an exit leaves always", "RRE", "rrm", false },
+    { "an exit counts more than anything that was known before", "RRZ", "rrm", false },
     { "exits are no reason to panic", "REEE", "rmmm", false },
     { "exits all: nobody left to keep", "EEEE", "mmmm", false },
     { "exit seen amid a panic leaves too", "UUUE", "rrrm", true },
@@ -75,7 +77,7 @@ static void each_row(void **state) {
 
 /* Every mixture of up to six: READY only what may take traffic; at least half of those that run and have passed are in (I8). */
 static void every_mixture(void **state) {
-    static const char kinds[] = "RrUEDWNnSH";
+    static const char kinds[] = "RZUEDWNnSH";
     (void)state;
     for (size_t code = 0; code < 1000000; code++) {
         struct upstream_member m[6];
@@ -85,7 +87,7 @@ static void every_mixture(void **state) {
         bool panic = upstream_judge(m, 6);
         for (size_t k = 0; k < 6; k++) {
             bool ready = m[k].listed_ret && m[k].state_ret == SRV_READY;
-            running += m[k].want == WANT_RUN && m[k].passed;
+            running += m[k].want == WANT_RUN && m[k].passed && !m[k].exited;
             in += ready;
             if (ready && (m[k].want != WANT_RUN || !m[k].alive || m[k].exited || !m[k].passed || (!m[k].ready && !panic)))
                 fail_msg("mixture %zu: member %zu gets traffic", code, k);
