@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "agent/spawn_env.h"
+#include "model/spawn_env.h"
 #include "agent/spawn_user.h"
 #include "agent/sysx.h"
 #include "base/cleanup.h"

@@ -11,13 +11,13 @@
 #include <sys/wait.h>
 #include <poll.h>
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "base/num.h"
 #include "ctl/command.h"
 #include "ctl/jget.h"
+#include "model/spawn_env.h"
 #include "model/spec.h"
 
-enum { FILE_BYTES_MAX = 1 << 20, GROUPS_MAX = 64 };
+enum { GROUPS_MAX = 64 };
 
 struct identity { uid_t uid; gid_t gid; gid_t groups[GROUPS_MAX]; size_t group_n; char *name, *home; };
 
@@ -61,68 +61,29 @@ static int find_user(const struct plan *p, struct identity *ret) {
 }
 
 /* --- environment ------------------------------------------------------------------------------------------ */
-static void env_put(struct strv *env, const char *key, const char *value) {
-    size_t n = strlen(key);
-    char *text = xasprintf("%s=%s", key, value);
-    for (size_t i = 0; i < env->n; i++) {
-        if (strncmp(env->v[i], key, n) != 0 || env->v[i][n] != '=') continue;
-        free(env->v[i]);
-        env->v[i] = text;
-        return;
-    }
-    strv_push_take(env, text);
-}
-
-/* NAME=VALUE lines; #, blank lines, `export ` and one pair of quotes around the value are allowed. As the agent reads it. */
-static int read_env_file(const char *path, struct strv *env) {
-    struct err e = { "" };
-    cleanup_free char *text = NULL;
-    char *save = NULL;
-    if (file_read(path, FILE_BYTES_MAX, &text, NULL, &e) < 0) return ctl_fail(EXIT_FAILED, "environment_file: %s", e.text);
-    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        line += strspn(line, " \t");
-        if (strncmp(line, "export ", 7) == 0) line += 7;
-        char *eq = strchr(line, '=');
-        if (!*line || *line == '#' || !eq) continue;
-        *eq = '\0';
-        char *value = eq + 1;
-        size_t n = strlen(value);
-        while (n > 0 && strchr(" \t\r", value[n - 1])) value[--n] = '\0';
-        if (n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n - 1] == value[0]) value[n - 1] = '\0', value++;
-        env_put(env, line, value);
-    }
-    return EXIT_DONE;
-}
-
 static int add_environment(const struct plan *p, const struct identity *id, struct strv *env) {
     struct kv base[] = { { (char *)"HOST", (char *)"127.0.0.1" }, { (char *)"PORT", (char *)"0" }, { (char *)"INSTANCE", p->spec.name } };
     struct kvs vars = { base, ARRAY_LEN(base) };
     const char *lang = getenv("LANG"), *term = getenv("TERM");
-    env_put(env, "PATH", p->path_env ? p->path_env : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    env_put(env, "HOME", id->home);
-    if (*id->name) env_put(env, "USER", id->name), env_put(env, "LOGNAME", id->name);
-    env_put(env, "LANG", lang ? lang : "C.UTF-8");
-    if (term) env_put(env, "TERM", term);       /* a person sits here */
-    for (size_t i = 0; i < ARRAY_LEN(base); i++) env_put(env, base[i].key, base[i].value);
+    env_set2(env, "PATH", p->path_env ? p->path_env : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    env_set2(env, "HOME", id->home);
+    if (*id->name) env_set2(env, "USER", id->name), env_set2(env, "LOGNAME", id->name);
+    env_set2(env, "LANG", lang ? lang : "C.UTF-8");
+    if (term) env_set2(env, "TERM", term);       /* a person sits here */
+    for (size_t i = 0; i < ARRAY_LEN(base); i++) env_set2(env, base[i].key, base[i].value);
     for (size_t i = 0; i < p->spec.environment.n; i++) {
         struct err e = { "" };
         cleanup_free char *value = NULL;
         const struct kv *kv = &p->spec.environment.v[i];
         if (spec_expand(kv->value, &vars, &value, &e) < 0) return ctl_fail(EXIT_FAILED, "environment.%s: %s", kv->key, e.text);
-        env_put(env, kv->key, value);
+        env_set2(env, kv->key, value);
     }
-    return p->spec.environment_file ? read_env_file(p->spec.environment_file, env) : EXIT_DONE;
-}
-
-/* --- secrets ------------------------------------------------------------------------------------------------ */
-static int write_secret(const char *folder, const char *name, const char *data, size_t len, const struct identity *id) {
-    cleanup_free char *path = xasprintf("%s/%s", folder, name);
-    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
-    if (fd < 0 || write_all(fd, data, len) < 0 || (geteuid() == 0 && fchown(fd, id->uid, id->gid) < 0))
-        return ctl_fail(EXIT_FAILED, "secrets.%s: %s: %s", name, path, strerror(errno));
+    struct err e = { "" };
+    if (p->spec.environment_file && env_file(env, p->spec.environment_file, &e) < 0) return ctl_fail(EXIT_FAILED, "environment_file: %s", e.text);
     return EXIT_DONE;
 }
 
+/* --- secrets ------------------------------------------------------------------------------------------------ */
 static void remove_folder(const struct plan *p, const char *folder) {
     for (size_t i = 0; i < p->spec.secret_n; i++) {
         cleanup_free char *path = xasprintf("%s/%s", folder, p->spec.secrets[i].name);
@@ -153,37 +114,34 @@ static int leave_cleaner(const struct plan *p, const char *folder) {
     _exit(0);
 }
 
-static int make_folder(const struct ctl *c, const struct identity *id, char **ret) {
+static int make_folder(const struct ctl *c, const struct identity *id, char **ret, int *ret_fd) {
     char *folder = xasprintf("%s/run-%ld.d", c->paths.run, (long)getpid());
-    if (mkdir(folder, 0700) == 0 && (geteuid() != 0 || chown(folder, id->uid, id->gid) == 0)) {
+    if (mkdir(folder, 0700) == 0 && (*ret_fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) >= 0 &&
+        (geteuid() != 0 || fchown(*ret_fd, id->uid, id->gid) == 0)) {
         *ret = folder;
         return EXIT_DONE;
     }
     int status = ctl_fail(EXIT_FAILED, "secrets: %s: %s", folder, strerror(errno));
+    (void)rmdir(folder);
     free(folder);
     return status;
 }
 
 static int add_secrets(const struct ctl *c, const struct plan *p, const struct identity *id, struct strv *env) {
+    static const char *const as[] = { [SECRET_BOTH] = "both", [SECRET_FILE] = "file", [SECRET_VARIABLE] = "variable" };
     cleanup_free char *folder = NULL;
+    cleanup_close int dir = -1;
     int status = EXIT_DONE;
     for (size_t i = 0; i < p->spec.secret_n && status == EXIT_DONE; i++) {
         const struct secret *s = &p->spec.secrets[i];
         struct err e = { "" };
-        cleanup_free char *data = NULL;
-        size_t len;
-        if (file_read(s->file, FILE_BYTES_MAX, &data, &len, &e) < 0) {
-            status = ctl_fail(EXIT_FAILED, "secrets.%s: %s", s->name, e.text);
-            break;
-        }
-        if (s->as != SECRET_VARIABLE && !folder) status = make_folder(c, id, &folder);
-        if (s->as != SECRET_VARIABLE && status == EXIT_DONE) status = write_secret(folder, s->name, data, len, id);
-        while (len > 0 && data[len - 1] == '\n') data[--len] = '\0';
-        if (s->as != SECRET_FILE) env_put(env, s->name, data);
-        explicit_bzero(data, len);
+        bool file;
+        cleanup_free char *record = xasprintf("%s\t%s\t%s", s->name, s->file, as[s->as]);
+        if (s->as != SECRET_VARIABLE && !folder) status = make_folder(c, id, &folder, &dir);
+        if (status == EXIT_DONE && env_secret(env, record, dir, id->uid, id->gid, &file, &e) < 0) status = ctl_fail(EXIT_FAILED, "%s", e.text);
     }
     if (!folder) return status;
-    env_put(env, "CREDENTIALS_DIRECTORY", folder);
+    env_set2(env, "CREDENTIALS_DIRECTORY", folder);
     if (status == EXIT_DONE && leave_cleaner(p, folder) == 0) return EXIT_DONE;
     remove_folder(p, folder);
     return status == EXIT_DONE ? ctl_fail(EXIT_FAILED, "secrets: nobody could be left to remove them: %s", strerror(errno)) : status;

@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include "agent/spawn_env.h"
+#include "model/spawn_env.h"
 
 static struct rig rig;
 static bool root(void) { return geteuid() == 0; }

@@ -1,5 +1,5 @@
 /* spawn_env.h - the environment of a process about to be executed: a list of "K=V" in which a later value replaces an earlier one, and
- * the reading of environment files and secrets. Runs in the forked child, with the keeper's rights. Secrets' values are in the error
+ * the reading of environment files and secrets. Runs in the keeper's forked child, and in `musterctl run`. Secrets' values are in the error
  * texts of none of these. Negative errno; the text is one line for a person. */
 #pragma once
 #include <stdbool.h>

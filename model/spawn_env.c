@@ -1,4 +1,4 @@
-#include "agent/spawn_env.h"
+#include "model/spawn_env.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
