@@ -146,9 +146,9 @@ static enum live_end run_plain(struct live *l) {
 
 enum live_end live_run(struct ctl *c, int signal_fd, int keeper) {
     struct live l = { .c = c, .signal_fd = signal_fd, .keeper = keeper, .status = json_object(), .events = json_array() };
-    cleanup_json json_t *events = l.events;
     enum live_end end = c->look.terminal ? run_screen(&l) : run_plain(&l);
     json_decref(l.status);
+    json_decref(l.events);
     return end;
 }
 

@@ -88,7 +88,8 @@ static double sum_of(const json_t *instances, const char *key) {
 
 static void instance_row(struct table *t, const struct look *look, const json_t *in, const char *indent) {
     char up[16];
-    const char *reason = jget_str(in, "reason");
+    char next[16];
+    cleanup_free char *reason = view_words_reason(in);
     bool ready = jget_bool(in, "ready");
     view_age(jget_str(in, "started"), look->now_ms, up, sizeof up);
     table_row(t);
@@ -102,12 +103,14 @@ static void instance_row(struct table *t, const struct look *look, const json_t 
     cell_cpu(t, jget_num(in, "cpu_pct"));
     cell_figure(t, C_P95, jget_num(in, "p95_ms"), "ms");
     cell_memory(t, jget_num(in, "memory_bytes"));
-    table_cell(t, C_REASON, COLOR_NONE, *reason ? reason : ready ? jget_str(in, "text") : "");
+    view_words_next_try(in, look->now_ms, next, sizeof next);
+    if (*reason && *next) table_cellf(t, C_REASON, COLOR_NONE, "%s; next try %s%s", reason, strcmp(next, "now") == 0 ? "" : "in ", next);
+    else table_cell(t, C_REASON, COLOR_NONE, *reason ? reason : ready ? jget_str(in, "text") : "");
 }
 
 static void service_row(struct table *t, const struct look *look, const json_t *s) {
     const json_t *instances = json_object_get(s, "instances");
-    const char *reason = jget_str(s, "reason");
+    cleanup_free char *reason = view_words_reason(s);
     long long ready = jget_int(s, "ready", 0), desired = jget_int(s, "desired", 0);
     table_row(t);
     table_cell(t, C_NAME, COLOR_BOLD, jget_str(s, "name"));

@@ -20,17 +20,27 @@ bool view_words_in_trouble(const json_t *in) {
     return strcmp(state, "starting") == 0 && jget_int(in, "fails", 0) > 0;      /* a first start that waits for its port is no trouble */
 }
 
-static void add_next_try(const json_t *in, const struct look *look, struct strbuf *out) {
+char *view_words_reason(const json_t *in) {
+    char *text = escape_line(jget_str(in, "reason")), *next = strstr(text, "next try in ");
+    if (!next) return text;
+    while (next > text && strchr(" ,;", next[-1])) next--;
+    *next = '\0';
+    return text;
+}
+
+void view_words_next_try(const json_t *in, int64_t now_ms, char *ret, size_t size) {
     const char *next = jget_str(in, "next_try");
     int64_t at;
-    char wait[16];
+    (void)snprintf(ret, size, "%s", "");
     if (!*next || clock_parse_rfc3339(next, &at) < 0) return;
-    if (at <= look->now_ms) {
-        strbuf_puts(out, "    next try: now\n");
-        return;
-    }
-    num_human_age(at - look->now_ms + 999, wait, sizeof wait);
-    strbuf_printf(out, "    next try: in %s\n", wait);
+    if (at <= now_ms) (void)snprintf(ret, size, "now");
+    else num_human_age(at - now_ms + 999, ret, size);
+}
+
+static void add_next_try(const json_t *in, const struct look *look, struct strbuf *out) {
+    char when[16];
+    view_words_next_try(in, look->now_ms, when, sizeof when);
+    if (*when) strbuf_printf(out, "    next try: %s%s\n", strcmp(when, "now") == 0 ? "" : "in ", when);
 }
 
 /* Behind the timestamp, if the line begins with one: the last lines are recent anyway, and room is scarce. */
@@ -57,7 +67,7 @@ static void add_last_lines(const json_t *in, const struct look *look, struct str
 }
 
 static void add_trouble(const json_t *in, const struct look *look, struct strbuf *out) {
-    cleanup_free char *name = escape_line(jget_str(in, "name")), *reason = escape_line(jget_str(in, "reason"));
+    cleanup_free char *name = escape_line(jget_str(in, "name")), *reason = view_words_reason(in);
     cleanup_free char *exit = escape_line(jget_str(in, "last_exit")), *log = escape_line(jget_str(in, "log"));
     const char *state = jget_str(in, "state");
     enum color color = look_state_color(state);

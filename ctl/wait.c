@@ -60,11 +60,12 @@ static enum wait_verdict judge_one(const json_t *s) {
 
 static void add_why(const json_t *s, struct strbuf *why) {
     const json_t *in = worst_instance(s);
-    cleanup_free char *name = escape_line(jget_str(s, "name")), *reason = escape_line(jget_str(s, "reason"));
-    strbuf_printf(why, "%s is %s, %lld of %lld ready", name, jget_str(s, "state"), jget_int(s, "ready", 0), jget_int(s, "desired", 0));
+    cleanup_free char *name = escape_line(jget_str(s, "name")), *reason = view_words_reason(s);
+    strbuf_printf(why, "%s is %s", name, jget_str(s, "state"));
+    if (!strstr(reason, " ready")) strbuf_printf(why, ", %lld of %lld ready", jget_int(s, "ready", 0), jget_int(s, "desired", 0));
     if (*reason) strbuf_printf(why, ": %s", reason);
     if (in) {
-        cleanup_free char *id = escape_line(jget_str(in, "name")), *cause = escape_line(jget_str(in, "reason"));
+        cleanup_free char *id = escape_line(jget_str(in, "name")), *cause = view_words_reason(in);
         if (!strstr(reason, cause) || !*cause) strbuf_printf(why, "; %s %s%s%s", id, jget_str(in, "state"), *cause ? ": " : "", cause);
     }
     strbuf_putc(why, '\n');
@@ -101,7 +102,7 @@ void wait_progress(const json_t *status, const char *service, struct strbuf *out
     strbuf_printf(out, "] %lld/%lld ready", ready, desired);
     const json_t *what = trouble ? trouble : busy;
     if (!what) return;
-    cleanup_free char *name = escape_line(jget_str(what, "name")), *reason = escape_line(jget_str(what, "reason"));
+    cleanup_free char *name = escape_line(jget_str(what, "name")), *reason = view_words_reason(what);
     strbuf_printf(out, "  %s %s%s%s", name, jget_str(what, "state"), *reason ? ": " : "", reason);
 }
 
