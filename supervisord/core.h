@@ -32,7 +32,7 @@ int controller_apply(struct controller *c, int64_t now, const struct apply_reque
 int controller_delete(struct controller *c, int64_t now, const char *service, struct err *e);
 int controller_scale(struct controller *c, int64_t now, const char *service, uint32_t count, struct err *e);
 int controller_restart(struct controller *c, int64_t now, const char *service, struct err *e);   /* a rollout of the same revision */
-int controller_stop(struct controller *c, int64_t now, const char *service, struct err *e);      /* also "SERVICE.N": that instance is replaced? no: -EINVAL */
+int controller_stop(struct controller *c, int64_t now, const char *service, struct err *e);      /* keeps its row and its number; an instance's name ("api.2") is -EINVAL */
 int controller_start(struct controller *c, int64_t now, const char *service, struct err *e);
 void controller_down(struct controller *c, int64_t now);          /* stop all, dependents first, balancers last; then desired.end */
 
@@ -79,5 +79,5 @@ size_t controller_explain(const struct controller *c, const char *name, const st
 size_t controller_balancer_count(const struct controller *c);
 struct balancer_view { const char *name; const struct balancer_spec *spec; const struct balancer_report *report; /* NULL: none yet */ };
 bool controller_balancer_at(const struct controller *c, size_t i, struct balancer_view *ret);
-/* Checks I1-I3, I8, I10 on what is known: 0, or -EPROTO and why. For the simulator. */
+/* Checks I1, I3 and I8 on what is known, and whether any step so far broke I2, I3 or I10: 0, or -EPROTO and why. For the simulator. */
 int controller_check(const struct controller *c, struct err *e);

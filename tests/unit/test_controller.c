@@ -693,7 +693,8 @@ int main(void) {
         T(a_balancer_that_never_acknowledges), T(a_process_that_is_gone), T(a_slot_is_free_only_when_it_is_gone),
         T(readiness_and_exits_in_the_list), T(panic_keeps_the_list), T(an_agent_restart_changes_no_list), T(a_controller_restart_changes_no_list),
         T(a_hundred_restarts), T(a_restart_amid_a_drain), T(scale_ranges), T(a_plain_number_is_held), T(the_scaler_up_and_down), T(no_figures_no_change),
-        T(after_waits_for_readiness), T(each_of_after_counts_once), T(an_apply_while_the_agent_is_away), T(down_does_not_wait_for_ever), T(stop_and_start), T(delete_and_come_back), T(down_in_order), T(a_crash_amid_down), T(the_store_is_lost),
+        T(after_waits_for_readiness), T(each_of_after_counts_once), T(an_apply_while_the_agent_is_away),
+        T(down_does_not_wait_for_ever), T(stop_and_start), T(delete_and_come_back), T(down_in_order), T(a_crash_amid_down), T(the_store_is_lost),
         T(the_agent_lost_its_instances), T(strangers_are_ignored), T(a_thousand_instances),
     };
     return cmocka_run_group_tests_name("controller", tests, NULL, NULL);
