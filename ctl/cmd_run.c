@@ -121,7 +121,7 @@ static int make_folder(const struct ctl *c, const struct identity *id, char **re
         *ret = folder;
         return EXIT_DONE;
     }
-    int status = ctl_fail(EXIT_FAILED, "secrets: %s: %s", folder, strerror(errno));
+    int status = ctl_fail(EXIT_FAILED, "secrets: a folder in %s: %s", c->paths.run, strerror(errno));
     (void)rmdir(folder);
     free(folder);
     return status;
