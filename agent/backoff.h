@@ -2,8 +2,9 @@
  *
  * Pure. A run of at least BACKOFF_QUICK_MS is answered after just `delay` (the first three times in a row; then it grows too, so that a
  * program that dies every two seconds is no storm); quicker exits grow from max(delay, 100 ms) by doubling, +-20%, up to max_delay.
- * With delay 0 there is no wait at all, but for runs shorter than BACKOFF_AT_ONCE_MS from the sixth in a row on, and for failed starts. All is forgotten once the instance was stable: ready for backoff_stable_ms. More than limit_n restarts within limit_ms:
- * given up, and tried again only every max(60 s, limit_ms) until one becomes stable. */
+ * With delay 0 there is no wait at all, but for runs shorter than BACKOFF_AT_ONCE_MS from the sixth in a row on, and for failed starts.
+ * All is forgotten once the instance was stable: ready for backoff_stable_ms. More than limit_n restarts within limit_ms: given up, and
+ * tried again only every max(60 s, limit_ms) until one becomes stable. */
 #pragma once
 #include <stdbool.h>
 #include "base/rng.h"

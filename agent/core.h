@@ -55,8 +55,8 @@ int agent_core_desired(struct agent_core *c, int64_t now, struct desired *d);
  * unwanted (WANT_STOP) only if a desired set was ever loaded; else left alone and told. */
 void agent_core_adopt(struct agent_core *c, int64_t now, const char *id, int32_t pid, bool running, bool populated, struct exit_info exit, int64_t started_ms);
 /* After agent_core_adopt of a running process, what the agent itself had noted about that very pid: was it ready, or had it passed once but was not
- * just then (then it is ready or unready at once, and the next probes decide as usual: no flip; else it is starting), how often was it restarted, which generation is it (0: not known, taken as the wanted one; another than
- * the wanted one: stopped, then started anew). */
+ * just then (then it is ready or unready at once, and the next probes decide as usual: no flip; else it is starting), how often was it
+ * restarted, which generation is it (0: not known, taken as the wanted one; another than the wanted one: stopped, then started anew). */
 void agent_core_adopt_ready(struct agent_core *c, int64_t now, const char *id, bool ready, bool passed, uint32_t restarts, uint64_t generation);
 
 void agent_core_spawned(struct agent_core *c, int64_t now, const char *id, uint64_t serial, int32_t pid);

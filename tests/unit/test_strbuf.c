@@ -128,7 +128,8 @@ static void clean_text(void **st)
     static const struct { const char *src, *dst; int whole; } rows[] = {
         {"", "", 1}, {"plain", "plain", 1}, {"a\nb\tc\x7f", "a b c ", 1}, {"\x1b[31mred", " [31mred", 1}, {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f", 1},
         {"\xe2\x82\xac \xf0\x9f\x98\x80", "\xe2\x82\xac \xf0\x9f\x98\x80", 1}, {"\xc3", "?", 1}, {"\xc3(", "?(", 1}, {"\xff\xfe", "??", 1},
-        {"\xc0\xaf", "??", 1} /* overlong */, {"\xe0\x80\xaf", "???", 1}, {"\xf0\x80\x80\xaf", "????", 1}, {"\xed\xa0\x80", "???", 1} /* surrogate */, {"\xf4\x90\x80\x80", "????", 1}, {"\xc2\x9b" "31m", " 31m", 1} /* C1 */,
+        {"\xc0\xaf", "??", 1} /* overlong */, {"\xe0\x80\xaf", "???", 1}, {"\xf0\x80\x80\xaf", "????", 1},
+        {"\xed\xa0\x80", "???", 1} /* surrogate */, {"\xf4\x90\x80\x80", "????", 1}, {"\xc2\x9b" "31m", " 31m", 1} /* C1 */,
         {"0123456789abcdef", "0123456789abcde", 0}, {"0123456789abcd\xc3\xbc", "0123456789abcd", 0}, {"\xe2\x82", "??", 1}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char dst[16];
