@@ -5,19 +5,22 @@
 #include "base/cleanup.h"
 #include "model/suggest.h"
 
-static int find_name(const struct args *a, const char *name, size_t len) {
+static int find_name(const struct args *a, const char *name, size_t len)
+{
     for (size_t i = 0; i < a->opt_n; i++)
         if (strlen(a->opts[i].name) == len && memcmp(a->opts[i].name, name, len) == 0) return (int)i;
     return -1;
 }
 
-static int find_letter(const struct args *a, char letter) {
+static int find_letter(const struct args *a, char letter)
+{
     for (size_t i = 0; i < a->opt_n; i++)
         if (a->opts[i].letter == letter) return (int)i;
     return -1;
 }
 
-static int unknown_option(const struct args *a, const char *name, size_t len, struct err *e) {
+static int unknown_option(const struct args *a, const char *name, size_t len, struct err *e)
+{
     char word[64] = "";
     memcpy(word, name, MIN_OF(len, sizeof word - 1));
     struct suggest s = { .word = word };
@@ -25,7 +28,8 @@ static int unknown_option(const struct args *a, const char *name, size_t len, st
     return s.best ? err_set(e, -EINVAL, "unknown option `--%s`; did you mean `--%s`?", word, s.best) : err_set(e, -EINVAL, "unknown option `--%s`", word);
 }
 
-static int parse_long(struct args *a, const char *arg, int argc, char **argv, int *i, struct err *e) {
+static int parse_long(struct args *a, const char *arg, int argc, char **argv, int *i, struct err *e)
+{
     size_t len = strcspn(arg, "=");
     int o = find_name(a, arg, len);
     if (o < 0) return unknown_option(a, arg, len, e);
@@ -42,7 +46,8 @@ static int parse_long(struct args *a, const char *arg, int argc, char **argv, in
     return 0;
 }
 
-static int parse_letters(struct args *a, const char *arg, int argc, char **argv, int *i, struct err *e) {
+static int parse_letters(struct args *a, const char *arg, int argc, char **argv, int *i, struct err *e)
+{
     for (; *arg; arg++) {
         int o = find_letter(a, *arg);
         if (o < 0) return err_set(e, -EINVAL, "unknown option `-%c`", *arg);
@@ -58,7 +63,8 @@ static int parse_letters(struct args *a, const char *arg, int argc, char **argv,
     return 0;
 }
 
-int args_parse(const struct opt *opts, size_t opt_n, int argc, char **argv, struct args *ret, struct err *e) {
+int args_parse(const struct opt *opts, size_t opt_n, int argc, char **argv, struct args *ret, struct err *e)
+{
     assert(opt_n <= ARGS_OPTIONS_MAX);
     struct args a = { .opts = opts, .opt_n = opt_n };
     for (int i = 0; i < argc; i++) {
@@ -78,12 +84,14 @@ int args_parse(const struct opt *opts, size_t opt_n, int argc, char **argv, stru
     return 0;
 }
 
-const char *args_get(const struct args *a, const char *name) {
+const char *args_get(const struct args *a, const char *name)
+{
     int o = find_name(a, name, strlen(name));
     assert(o >= 0);
     return a->values[o];
 }
 
-bool args_has(const struct args *a, const char *name) {
+bool args_has(const struct args *a, const char *name)
+{
     return args_get(a, name) != NULL;
 }

@@ -13,13 +13,15 @@ enum { ANSWER_BYTES_MAX = 64 << 20, CONNECT_MS = 3000, CALL_MS = 60000 };
 
 struct client { const struct paths *paths; CURL *curl; struct strbuf answer; json_t *errors; };
 
-struct client *client_new(const struct paths *p) {
+struct client *client_new(const struct paths *p)
+{
     struct client *c = xcalloc(1, sizeof *c);
     c->paths = p;
     return c;
 }
 
-void client_free(struct client *c) {
+void client_free(struct client *c)
+{
     if (!c) return;
     if (c->curl) curl_easy_cleanup(c->curl);
     strbuf_done(&c->answer);
@@ -29,14 +31,16 @@ void client_free(struct client *c) {
 
 const json_t *client_errors(const struct client *c) { return c->errors; }
 
-static size_t take_answer(char *data, size_t size, size_t n, void *arg) {
+static size_t take_answer(char *data, size_t size, size_t n, void *arg)
+{
     struct client *c = arg;
     if (c->answer.len + size * n > ANSWER_BYTES_MAX) return 0;
     strbuf_add(&c->answer, data, size * n);
     return size * n;
 }
 
-static int set_up(struct client *c, struct err *e) {
+static int set_up(struct client *c, struct err *e)
+{
     if (c->curl) return 0;
     if (curl_global_init(CURL_GLOBAL_NOTHING) != 0 || !(c->curl = curl_easy_init())) return err_set(e, -ENOMEM, "libcurl does not start");
     curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, c->paths->socket);
@@ -49,7 +53,8 @@ static int set_up(struct client *c, struct err *e) {
     return 0;
 }
 
-static int not_reached(struct client *c, CURLcode code, struct err *e) {
+static int not_reached(struct client *c, CURLcode code, struct err *e)
+{
     long os = 0;
     curl_easy_getinfo(c->curl, CURLINFO_OS_ERRNO, &os);
     if (os == EACCES || os == EPERM)
@@ -60,7 +65,8 @@ static int not_reached(struct client *c, CURLcode code, struct err *e) {
     return err_set(e, -ECONNRESET, "musterd ended the connection: %s", curl_easy_strerror(code));
 }
 
-static int status_to_errno(long status) {
+static int status_to_errno(long status)
+{
     switch (status) {
     case 400: case 413: return -EINVAL;
     case 403: return -EACCES;
@@ -70,7 +76,8 @@ static int status_to_errno(long status) {
     }
 }
 
-static int read_answer(struct client *c, json_t **ret, struct err *e) {
+static int read_answer(struct client *c, json_t **ret, struct err *e)
+{
     long status = 0;
     json_error_t je;
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -85,7 +92,8 @@ static int read_answer(struct client *c, json_t **ret, struct err *e) {
     return 0;
 }
 
-int client_call(struct client *c, const char *method, const char *path, const json_t *body, json_t **ret, struct err *e) {
+int client_call(struct client *c, const char *method, const char *path, const json_t *body, json_t **ret, struct err *e)
+{
     int r = set_up(c, e);
     if (r < 0) return r;
     cleanup_free char *url = xasprintf("http://musterd%s", path);
@@ -112,14 +120,16 @@ int client_call(struct client *c, const char *method, const char *path, const js
     return r;
 }
 
-bool client_alive(const struct paths *p) {
+bool client_alive(const struct paths *p)
+{
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     if (!fixed_copy(a.sun_path, sizeof a.sun_path, p->socket)) return false;
     cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     return fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
 }
 
-int client_exit_status(int rc) {
+int client_exit_status(int rc)
+{
     switch (rc) {
     case 0: return EXIT_DONE;
     case -EINVAL: return EXIT_USAGE;

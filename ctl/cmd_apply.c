@@ -7,20 +7,23 @@
 
 enum { WAIT_MS = 300000 };
 
-static void show_diff(struct ctl *c, const json_t *answer) {
+static void show_diff(struct ctl *c, const json_t *answer)
+{
     cleanup_strbuf struct strbuf out = STRBUF_INIT;
     view_diff(jget_str(answer, "diff"), &c->look, &out);
     ctl_print(&out);
 }
 
-static void tell_result(const json_t *answer, bool dry_run) {
+static void tell_result(const json_t *answer, bool dry_run)
+{
     long long changes = jget_int(answer, "changes", 0);
     if (changes == 0) puts("Nothing changes: what runs is like the file already.");
     else if (dry_run) printf("%lld change%s; nothing was applied (--dry-run).\n", changes, changes == 1 ? "" : "s");
     else printf("Applied %lld change%s.\n", changes, changes == 1 ? "" : "s");
 }
 
-int cmd_apply(struct ctl *c) {
+int cmd_apply(struct ctl *c)
+{
     struct sources s;
     struct err e = { "" };
     bool dry_run = args_has(&c->args, "dry-run"), wait = args_has(&c->args, "wait");

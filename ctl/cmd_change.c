@@ -10,7 +10,8 @@
 
 enum { WAIT_MS = 300000 };
 
-static int no_such(struct ctl *c, const char *service) {
+static int no_such(struct ctl *c, const char *service)
+{
     struct err e = { "" };
     /* `api.2` is an instance: say so, rather than "no such service". */
     cleanup_free char *name = xstrndup(service, strcspn(service, "."));
@@ -19,12 +20,14 @@ static int no_such(struct ctl *c, const char *service) {
     return ctl_service_failed(c, service, -ENOENT, &e);
 }
 
-static int call(struct ctl *c, const char *method, const char *verb, const json_t *body, json_t **ret, struct err *e) {
+static int call(struct ctl *c, const char *method, const char *verb, const json_t *body, json_t **ret, struct err *e)
+{
     cleanup_free char *path = xasprintf("/v1/services/%s%s%s", c->args.pos[0], *verb ? "/" : "", verb);
     return client_call(c->client, method, path, body, ret, e);
 }
 
-static int change(struct ctl *c, const char *method, const char *verb, const json_t *body) {
+static int change(struct ctl *c, const char *method, const char *verb, const json_t *body)
+{
     const char *service = c->args.pos[0];
     struct err e = { "" };
     if (!ctl_is_name(service)) return no_such(c, service);
@@ -32,7 +35,8 @@ static int change(struct ctl *c, const char *method, const char *verb, const jso
     return r < 0 ? ctl_service_failed(c, service, r, &e) : EXIT_DONE;
 }
 
-static int finish(struct ctl *c, const char *done, const char *next) {
+static int finish(struct ctl *c, const char *done, const char *next)
+{
     const char *service = c->args.pos[0];
     int64_t timeout_ms = ctl_timeout_ms(c, WAIT_MS);
     printf("%s\n", done);
@@ -42,7 +46,8 @@ static int finish(struct ctl *c, const char *done, const char *next) {
     return EXIT_DONE;
 }
 
-static int simple(struct ctl *c, const char *verb, const char *done_format, const char *next) {
+static int simple(struct ctl *c, const char *verb, const char *done_format, const char *next)
+{
     cleanup_json json_t *body = json_object();
     if (ctl_timeout_ms(c, WAIT_MS) < 0) return EXIT_USAGE;
     int status = change(c, "POST", verb, body);
@@ -54,12 +59,14 @@ static int simple(struct ctl *c, const char *verb, const char *done_format, cons
 int cmd_restart(struct ctl *c) { return simple(c, "restart", "restarts, new instances first", "`musterctl status --watch` follows it (or restart with --wait)."); }
 int cmd_start(struct ctl *c) { return simple(c, "start", "starts", "`musterctl status --watch` follows it (or start with --wait)."); }
 
-int cmd_stop(struct ctl *c) {
+int cmd_stop(struct ctl *c)
+{
     cleanup_free char *next = xasprintf("`musterctl start %s` starts it again.", c->args.pos[0]);
     return simple(c, "stop", "stops: drains, then ends", next);
 }
 
-int cmd_delete(struct ctl *c) {
+int cmd_delete(struct ctl *c)
+{
     int status = change(c, "DELETE", "", NULL);
     if (status != EXIT_DONE) return status;
     printf("%s: its instances drain and stop, then it is forgotten. Its logs stay.\n", c->args.pos[0]);
@@ -68,7 +75,8 @@ int cmd_delete(struct ctl *c) {
 
 /* --- scale --------------------------------------------------------------------------------------- */
 /* A plain number has no range of its own. */
-static void find_range(struct ctl *c, const char *service, long long *ret_min, long long *ret_max) {
+static void find_range(struct ctl *c, const char *service, long long *ret_min, long long *ret_max)
+{
     cleanup_free char *path = xasprintf("/v1/services/%s", service);
     cleanup_json json_t *s = NULL;
     *ret_min = 0, *ret_max = INSTANCES_MAX;
@@ -76,7 +84,8 @@ static void find_range(struct ctl *c, const char *service, long long *ret_min, l
     *ret_min = jget_int(s, "min", 0), *ret_max = jget_int(s, "max", INSTANCES_MAX);
 }
 
-static int not_a_count(struct ctl *c, int status, const char *what) {
+static int not_a_count(struct ctl *c, int status, const char *what)
+{
     const char *service = c->args.pos[0];
     long long min, max;
     cleanup_free char *word = escape_line(c->args.pos[1]);
@@ -85,7 +94,8 @@ static int not_a_count(struct ctl *c, int status, const char *what) {
                     min > 0 ? min : 1);
 }
 
-int cmd_scale(struct ctl *c) {
+int cmd_scale(struct ctl *c)
+{
     uint64_t count;
     int parsed = num_u64(c->args.pos[1], &count);
     if (parsed == -EINVAL) return not_a_count(c, EXIT_USAGE, "not a number of instances");

@@ -2,7 +2,8 @@
 #include "ctl/command.h"
 #include "ctl/sources.h"
 
-int cmd_check(struct ctl *c) {
+int cmd_check(struct ctl *c)
+{
     struct sources s;
     cleanup_strbuf struct strbuf what = STRBUF_INIT;
     const char *file = args_get(&c->args, "file");

@@ -10,7 +10,8 @@
 enum { EVENTS_SHOWN = 30, EVENTS_MAX = 4096, DECISIONS_SHOWN = 10, DECISIONS_MAX = 100 };
 
 /* From --lines; 0: told already. */
-static uint64_t lines_option(const struct ctl *c, uint64_t otherwise, uint64_t max) {
+static uint64_t lines_option(const struct ctl *c, uint64_t otherwise, uint64_t max)
+{
     const char *s = args_get(&c->args, "lines");
     uint64_t n = otherwise;
     if (s && (num_u64(s, &n) < 0 || n == 0 || n > max)) {
@@ -20,13 +21,15 @@ static uint64_t lines_option(const struct ctl *c, uint64_t otherwise, uint64_t m
     return n;
 }
 
-static bool is_about(const json_t *event, const char *service) {
+static bool is_about(const json_t *event, const char *service)
+{
     const char *subject = jget_str(event, "subject");
     size_t n = strlen(service);
     return strncmp(subject, service, n) == 0 && (!subject[n] || subject[n] == '.');
 }
 
-static void add_event(struct ctl *c, const json_t *ev, enum output form, struct strbuf *out) {
+static void add_event(struct ctl *c, const json_t *ev, enum output form, struct strbuf *out)
+{
     if (form == OUTPUT_JSON) {
         cleanup_free char *text = json_dumps(ev, JSON_COMPACT | (c->look.terminal ? JSON_ENSURE_ASCII : 0));
         strbuf_printf(out, "%s\n", text ? text : "{}");
@@ -36,7 +39,8 @@ static void add_event(struct ctl *c, const json_t *ev, enum output form, struct 
 }
 
 /* Prints what matches of one answer; the last `most` of it. Gives how many it printed, and the last seq in *seq. */
-static size_t print_events(struct ctl *c, const json_t *answer, const char *service, size_t most, enum output form, long long *seq) {
+static size_t print_events(struct ctl *c, const json_t *answer, const char *service, size_t most, enum output form, long long *seq)
+{
     cleanup_strbuf struct strbuf out = STRBUF_INIT;
     const json_t *events = json_object_get(answer, "events");
     size_t i, matching = 0, printed = 0;
@@ -57,7 +61,8 @@ static size_t print_events(struct ctl *c, const json_t *answer, const char *serv
     return printed;
 }
 
-static int follow(struct ctl *c, const char *service, enum output form, long long seq) {
+static int follow(struct ctl *c, const char *service, enum output form, long long seq)
+{
     for (;;) {
         struct err e = { "" };
         cleanup_json json_t *answer = NULL;
@@ -68,7 +73,8 @@ static int follow(struct ctl *c, const char *service, enum output form, long lon
     }
 }
 
-int cmd_events(struct ctl *c) {
+int cmd_events(struct ctl *c)
+{
     const char *service = c->args.pos_n ? c->args.pos[0] : NULL;
     uint64_t n = lines_option(c, EVENTS_SHOWN, EVENTS_MAX);
     enum output form;
@@ -88,7 +94,8 @@ int cmd_events(struct ctl *c) {
     return EXIT_DONE;
 }
 
-int cmd_explain(struct ctl *c) {
+int cmd_explain(struct ctl *c)
+{
     const char *service = c->args.pos[0];
     uint64_t n = lines_option(c, DECISIONS_SHOWN, DECISIONS_MAX);
     enum output form;

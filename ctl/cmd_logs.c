@@ -19,7 +19,8 @@ struct view {
     struct kept *ring; size_t ring_size, ring_first, ring_n;   /* the last N over all logs; size 0: print at once */
 };
 
-static void print_line(const struct view *v, size_t index, const char *line, size_t len) {
+static void print_line(const struct view *v, size_t index, const char *line, size_t len)
+{
     static const enum color colors[] = { COLOR_CYAN, COLOR_YELLOW, COLOR_GREEN, COLOR_MAGENTA, COLOR_BLUE };
     cleanup_strbuf struct strbuf out = STRBUF_INIT;
     if (v->prefix) {
@@ -32,7 +33,8 @@ static void print_line(const struct view *v, size_t index, const char *line, siz
     if (fwrite(out.s, 1, out.len, stdout) != out.len) exit(EXIT_FAILED);
 }
 
-static void take_line(void *arg, size_t index, const char *name, int64_t time_ms, const char *line, size_t len) {
+static void take_line(void *arg, size_t index, const char *name, int64_t time_ms, const char *line, size_t len)
+{
     struct view *v = arg;
     (void)name;
     /* Lines without any timestamp cannot be judged: they stay, rather than be lost. */
@@ -47,7 +49,8 @@ static void take_line(void *arg, size_t index, const char *name, int64_t time_ms
     *k = (struct kept){ index, xstrndup(line, len), len };
 }
 
-static void empty_ring(struct view *v) {
+static void empty_ring(struct view *v)
+{
     for (size_t i = 0; i < v->ring_n; i++) {
         struct kept *k = &v->ring[(v->ring_first + i) % v->ring_size];
         print_line(v, k->index, k->text, k->len);
@@ -58,7 +61,8 @@ static void empty_ring(struct view *v) {
 }
 
 /* "10m" before now, or an RFC 3339 time. false: told already. */
-static bool since_option(const struct ctl *c, int64_t *ret_ms) {
+static bool since_option(const struct ctl *c, int64_t *ret_ms)
+{
     const char *s = args_get(&c->args, "since");
     int64_t ms;
     *ret_ms = INT64_MIN;
@@ -69,7 +73,8 @@ static bool since_option(const struct ctl *c, int64_t *ret_ms) {
     return *ret_ms != INT64_MIN;
 }
 
-static bool lines_option(const struct ctl *c, size_t *ret) {
+static bool lines_option(const struct ctl *c, size_t *ret)
+{
     const char *s = args_get(&c->args, "lines");
     uint64_t n = args_has(&c->args, "since") ? 0 : LINES_SHOWN;
     if (s && (num_u64(s, &n) < 0 || n > LINES_MAX)) {
@@ -80,7 +85,8 @@ static bool lines_option(const struct ctl *c, size_t *ret) {
     return true;
 }
 
-static int no_logs(struct ctl *c, const char *name) {
+static int no_logs(struct ctl *c, const char *name)
+{
     struct err e = { "" };
     cleanup_free char *service = xstrndup(name, strcspn(name, "."));
     cleanup_free char *path = xasprintf("/v1/services/%s", service);
@@ -91,7 +97,8 @@ static int no_logs(struct ctl *c, const char *name) {
     return ctl_fail(EXIT_NO_SUCH, "there is no log of `%s` in %s", shown, c->paths.log);
 }
 
-static void follow(struct view *v, struct logset *set) {
+static void follow(struct view *v, struct logset *set)
+{
     for (unsigned i = 1;; i++) {
         nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
         if (i % RESCAN_POLLS == 0) logset_rescan(set);
@@ -102,7 +109,8 @@ static void follow(struct view *v, struct logset *set) {
     }
 }
 
-static int show(struct ctl *c, struct logset *set, size_t lines, int64_t since_ms, bool prefix) {
+static int show(struct ctl *c, struct logset *set, size_t lines, int64_t since_ms, bool prefix)
+{
     struct view v = { .look = &c->look, .set = set, .prefix = prefix, .since_ms = since_ms };
     bool all = lines == 0 && since_ms != INT64_MIN;
     if (since_ms != INT64_MIN) logset_seek_since(set, since_ms);
@@ -116,7 +124,8 @@ static int show(struct ctl *c, struct logset *set, size_t lines, int64_t since_m
     return EXIT_DONE;
 }
 
-int cmd_logs(struct ctl *c) {
+int cmd_logs(struct ctl *c)
+{
     struct strv names = { 0 };
     int64_t since_ms;
     size_t lines;

@@ -23,7 +23,8 @@ struct identity { uid_t uid; gid_t gid; gid_t groups[GROUPS_MAX]; size_t group_n
 
 struct plan { struct service_spec spec; uint32_t owner_uid, owner_gid; char *path_env; };
 
-static int fetch_plan(struct ctl *c, const char *service, struct plan *ret) {
+static int fetch_plan(struct ctl *c, const char *service, struct plan *ret)
+{
     struct err e = { "" };
     cleanup_json json_t *answer = NULL;
     cleanup_free char *path = xasprintf("/v1/services/%s/spec", service);
@@ -38,7 +39,8 @@ static int fetch_plan(struct ctl *c, const char *service, struct plan *ret) {
     return EXIT_DONE;
 }
 
-static int find_user(const struct plan *p, struct identity *ret) {
+static int find_user(const struct plan *p, struct identity *ret)
+{
     uint64_t number;
     const char *user = p->spec.user;
     struct passwd *pw = user ? getpwnam(user) : getpwuid(p->owner_uid);
@@ -61,7 +63,8 @@ static int find_user(const struct plan *p, struct identity *ret) {
 }
 
 /* --- environment ------------------------------------------------------------------------------------------ */
-static int add_environment(const struct plan *p, const struct identity *id, struct strv *env) {
+static int add_environment(const struct plan *p, const struct identity *id, struct strv *env)
+{
     struct kv base[] = { { (char *)"HOST", (char *)"127.0.0.1" }, { (char *)"PORT", (char *)"0" }, { (char *)"INSTANCE", p->spec.name } };
     struct kvs vars = { base, ARRAY_LEN(base) };
     const char *lang = getenv("LANG"), *term = getenv("TERM");
@@ -84,7 +87,8 @@ static int add_environment(const struct plan *p, const struct identity *id, stru
 }
 
 /* --- secrets ------------------------------------------------------------------------------------------------ */
-static void remove_folder(const struct plan *p, const char *folder) {
+static void remove_folder(const struct plan *p, const char *folder)
+{
     for (size_t i = 0; i < p->spec.secret_n; i++) {
         cleanup_free char *path = xasprintf("%s/%s", folder, p->spec.secrets[i].name);
         (void)unlink(path);
@@ -94,7 +98,8 @@ static void remove_folder(const struct plan *p, const char *folder) {
 
 /* After the exec nobody of ours is left to remove the files: a small process stays and waits for the end of the one that we become. It is not
  * the command's child in its eyes (double fork), or a shell would wonder. */
-static int leave_cleaner(const struct plan *p, const char *folder) {
+static int leave_cleaner(const struct plan *p, const char *folder)
+{
     int own = pidfd_open(getpid(), 0);
     pid_t child = own < 0 ? -1 : fork();
     if (child < 0) return -errno;
@@ -114,7 +119,8 @@ static int leave_cleaner(const struct plan *p, const char *folder) {
     _exit(0);
 }
 
-static int make_folder(const struct ctl *c, const struct identity *id, char **ret, int *ret_fd) {
+static int make_folder(const struct ctl *c, const struct identity *id, char **ret, int *ret_fd)
+{
     char *folder = xasprintf("%s/run-%ld.d", c->paths.run, (long)getpid());
     if (mkdir(folder, 0700) == 0 && (*ret_fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) >= 0 &&
         (geteuid() != 0 || fchown(*ret_fd, id->uid, id->gid) == 0)) {
@@ -127,7 +133,8 @@ static int make_folder(const struct ctl *c, const struct identity *id, char **re
     return status;
 }
 
-static int add_secrets(const struct ctl *c, const struct plan *p, const struct identity *id, struct strv *env) {
+static int add_secrets(const struct ctl *c, const struct plan *p, const struct identity *id, struct strv *env)
+{
     static const char *const as[] = { [SECRET_BOTH] = "both", [SECRET_FILE] = "file", [SECRET_VARIABLE] = "variable" };
     cleanup_free char *folder = NULL;
     cleanup_close int dir = -1;
@@ -148,7 +155,8 @@ static int add_secrets(const struct ctl *c, const struct plan *p, const struct i
 }
 
 /* --- becoming it -------------------------------------------------------------------------------------------- */
-static int take_rights(const struct plan *p, const struct identity *id) {
+static int take_rights(const struct plan *p, const struct identity *id)
+{
     gid_t all[GROUPS_MAX + 1];
     umask((mode_t)p->spec.umask);
     if (geteuid() == 0) {
@@ -165,7 +173,8 @@ static int take_rights(const struct plan *p, const struct identity *id) {
     return EXIT_DONE;
 }
 
-static int become(struct ctl *c, struct strv *env) {
+static int become(struct ctl *c, struct strv *env)
+{
     char **argv = c->args.rest;         /* ends with main's NULL */
     signal(SIGPIPE, SIG_DFL);
     environ = env->v; /* execvp looks in the service's PATH */
@@ -173,7 +182,8 @@ static int become(struct ctl *c, struct strv *env) {
     return ctl_fail(errno == ENOENT ? 127 : 126, "cannot execute %s: %s", argv[0], strerror(errno));
 }
 
-int cmd_run(struct ctl *c) {
+int cmd_run(struct ctl *c)
+{
     struct plan p = { .owner_uid = 0 };
     struct identity id = { 0 };
     struct strv env = { 0 };

@@ -10,7 +10,8 @@
 enum { WATCH_MS = 1000 };
 
 /* Keeps the named service only; -ENOENT if it is not there. */
-static int keep_only(json_t *status, const char *name) {
+static int keep_only(json_t *status, const char *name)
+{
     json_t *kept = json_array(), *s;
     size_t i;
     json_array_foreach(json_object_get(status, "services"), i, s)
@@ -19,7 +20,8 @@ static int keep_only(json_t *status, const char *name) {
     return json_array_size(kept) ? 0 : -ENOENT;
 }
 
-static int fetch(struct ctl *c, json_t **ret) {
+static int fetch(struct ctl *c, json_t **ret)
+{
     struct err e = { "" };
     json_t *status = NULL;
     const char *service = c->args.pos_n ? c->args.pos[0] : NULL;
@@ -33,7 +35,8 @@ static int fetch(struct ctl *c, json_t **ret) {
     return EXIT_DONE;
 }
 
-static int render(struct ctl *c, struct strbuf *out) {
+static int render(struct ctl *c, struct strbuf *out)
+{
     enum output form;
     cleanup_json json_t *status = NULL;
     if (!output_form(c, &form)) return EXIT_USAGE;
@@ -46,7 +49,8 @@ static int render(struct ctl *c, struct strbuf *out) {
     return EXIT_DONE;
 }
 
-int cmd_status(struct ctl *c) {
+int cmd_status(struct ctl *c)
+{
     cleanup_strbuf struct strbuf out = STRBUF_INIT;
     if (args_has(&c->args, "watch")) return live_watch(c, WATCH_MS, render);
     int r = render(c, &out);
@@ -56,7 +60,8 @@ int cmd_status(struct ctl *c) {
 
 int cmd_ps(struct ctl *c) { return cmd_status(c); }
 
-static int render_top(struct ctl *c, struct strbuf *out) {
+static int render_top(struct ctl *c, struct strbuf *out)
+{
     cleanup_json json_t *status = NULL;
     int r = fetch(c, &status);
     if (r != EXIT_DONE) return r;
@@ -69,7 +74,8 @@ static int render_top(struct ctl *c, struct strbuf *out) {
     return EXIT_DONE;
 }
 
-int cmd_top(struct ctl *c) {
+int cmd_top(struct ctl *c)
+{
     cleanup_strbuf struct strbuf out = STRBUF_INIT;
     if (c->look.terminal && !args_has(&c->args, "once")) return live_watch(c, WATCH_MS, render_top);
     int r = render_top(c, &out);

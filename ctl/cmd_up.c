@@ -18,11 +18,13 @@ enum { READY_MS = 120000, DOWN_MS = 600000, EARLY_MS = 5000 };
 static const char *state_option(const struct ctl *c) { return args_get(&c->args, "state"); }
 
 /* "" or " --state DIR": what the other commands need to find this one. */
-static char *how_to_reach(const struct ctl *c) {
+static char *how_to_reach(const struct ctl *c)
+{
     return state_option(c) ? xasprintf(" --state %s", c->paths.state) : xstrdup("");
 }
 
-static int start_or_attach(struct ctl *c, bool *ret_started) {
+static int start_or_attach(struct ctl *c, bool *ret_started)
+{
     struct err e = { "" };
     pid_t pid;
     *ret_started = false;
@@ -31,12 +33,16 @@ static int start_or_attach(struct ctl *c, bool *ret_started) {
         return EXIT_DONE;
     }
     if (paths_find(state_option(c), false, &c->paths, &e) < 0) return ctl_fail(EXIT_USAGE, "%s", e.text);
-    if (launch_muster(&c->paths, &pid, &e) < 0) return ctl_fail(EXIT_FAILED, "%s", e.text);
+    if (launch_muster(&c->paths, &pid, &e) < 0) {
+        paths_clean(&c->paths);
+        return ctl_fail(EXIT_FAILED, "%s", e.text);
+    }
     *ret_started = true;
     return EXIT_DONE;
 }
 
-static int apply(struct ctl *c, const struct sources *s) {
+static int apply(struct ctl *c, const struct sources *s)
+{
     struct err e = { "" };
     cleanup_json json_t *body = sources_body(s, false), *answer = NULL;
     cleanup_strbuf struct strbuf out = STRBUF_INIT;
@@ -48,14 +54,16 @@ static int apply(struct ctl *c, const struct sources *s) {
     return EXIT_DONE;
 }
 
-static int left(struct ctl *c) {
+static int left(struct ctl *c)
+{
     cleanup_free char *reach = how_to_reach(c);
     printf("muster runs on. Look: musterctl status%s   attach: musterctl up%s   stop: musterctl down%s\n", reach, reach, reach);
     fflush(stdout);
     return EXIT_DONE;
 }
 
-static int foreground(struct ctl *c, int signal_fd) {
+static int foreground(struct ctl *c, int signal_fd)
+{
     cleanup_json json_t *status = NULL;
     client_call(c->client, "GET", "/v1/status", NULL, &status, NULL);
     cleanup_close int keeper = ending_keeper_pidfd(status);
@@ -68,7 +76,8 @@ static int foreground(struct ctl *c, int signal_fd) {
     return ending_run(c, DOWN_MS, signal_fd);
 }
 
-static int detached(struct ctl *c, int64_t timeout_ms) {
+static int detached(struct ctl *c, int64_t timeout_ms)
+{
     int status = wait_ready(c, NULL, timeout_ms);
     cleanup_free char *reach = how_to_reach(c);
     if (status == EXIT_DONE) printf("Next: musterctl status%s; musterctl down%s stops all.\n", reach, reach);
@@ -76,7 +85,8 @@ static int detached(struct ctl *c, int64_t timeout_ms) {
     return status;
 }
 
-int cmd_up(struct ctl *c) {
+int cmd_up(struct ctl *c)
+{
     struct sources s;
     bool started, detach = args_has(&c->args, "detach");
     int64_t timeout_ms = ctl_timeout_ms(c, READY_MS);
@@ -96,7 +106,8 @@ int cmd_up(struct ctl *c) {
     return status;
 }
 
-int cmd_down(struct ctl *c) {
+int cmd_down(struct ctl *c)
+{
     int64_t timeout_ms = ctl_timeout_ms(c, DOWN_MS);
     if (timeout_ms < 0) return EXIT_USAGE;
     return ending_run(c, timeout_ms, -1);

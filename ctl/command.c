@@ -47,7 +47,7 @@ const struct command commands[] = {
     ENTRY(up, "[FILE]", "run everything in FILE here, until Ctrl-C", up, 0, 1, false, false,
         "Checks FILE (default: muster.yaml), starts muster if it does not run yet, applies the file, and shows what happens: a live view on a\n"
         "terminal, else one line an event. Needs no root and no set-up; writes only to its state and runtime folders.\n"
-        "Ctrl-C stops all in order (twice: leaves at once, the stop goes on). q, or closing the terminal, leaves it running.\n\n"
+        "Ctrl-C stops all in order; again: tells how to force it; a third time: leaves, and the stop goes on. q, or closing the terminal, leaves it running.\n\n"
         "Examples:\n"
         "  musterctl up                          # muster.yaml, in the foreground\n"
         "  musterctl up api.yaml --detach        # return once all is ready; later: musterctl status, musterctl down\n"
@@ -140,13 +140,15 @@ const struct command commands[] = {
 };
 const size_t command_n = ARRAY_LEN(commands);
 
-const struct command *command_find(const char *name) {
+const struct command *command_find(const char *name)
+{
     for (size_t i = 0; i < command_n; i++)
         if (strcmp(commands[i].name, name) == 0) return &commands[i];
     return NULL;
 }
 
-const char *command_nearest(const char *name) {
+const char *command_nearest(const char *name)
+{
     /* What people type who come from other tools. */
     static const char *const others[][2] = { { "list", "ps" }, { "ls", "ps" }, { "get", "status" }, { "log", "logs" }, { "tail", "logs" }, { "rm", "delete" },
         { "remove", "delete" }, { "deploy", "apply" }, { "reload", "restart" }, { "validate", "check" }, { "lint", "check" }, { "exec", "run" },
@@ -158,7 +160,8 @@ const char *command_nearest(const char *name) {
     return s.best;
 }
 
-int ctl_fail(int status, const char *fmt, ...) {
+int ctl_fail(int status, const char *fmt, ...)
+{
     cleanup_strbuf struct strbuf b = STRBUF_INIT;
     va_list ap;
     va_start(ap, fmt);
@@ -169,11 +172,13 @@ int ctl_fail(int status, const char *fmt, ...) {
     return status;
 }
 
-void ctl_print(const struct strbuf *b) {
+void ctl_print(const struct strbuf *b)
+{
     if (fwrite(strbuf_str(b), 1, b->len, stdout) != b->len || fflush(stdout) != 0) exit(EXIT_FAILED);
 }
 
-int ctl_call_failed(struct ctl *c, int rc, const struct err *e) {
+int ctl_call_failed(struct ctl *c, int rc, const struct err *e)
+{
     const json_t *errors = client_errors(c->client), *x;
     cleanup_free char *text = escape_line(e->text);
     size_t i;
@@ -187,7 +192,8 @@ int ctl_call_failed(struct ctl *c, int rc, const struct err *e) {
     return client_exit_status(rc);
 }
 
-int ctl_service_failed(struct ctl *c, const char *service, int rc, const struct err *e) {
+int ctl_service_failed(struct ctl *c, const char *service, int rc, const struct err *e)
+{
     cleanup_json json_t *status = NULL;
     cleanup_strbuf struct strbuf all = STRBUF_INIT;
     struct suggest near = { .word = service };
@@ -206,7 +212,8 @@ int ctl_service_failed(struct ctl *c, const char *service, int rc, const struct 
     return EXIT_NO_SUCH;
 }
 
-int64_t ctl_timeout_ms(const struct ctl *c, int64_t otherwise_ms) {
+int64_t ctl_timeout_ms(const struct ctl *c, int64_t otherwise_ms)
+{
     const char *s = args_get(&c->args, "timeout");
     int64_t ms = otherwise_ms;
     if (s && (num_duration_ms(s, &ms) < 0 || ms <= 0)) {
@@ -216,7 +223,8 @@ int64_t ctl_timeout_ms(const struct ctl *c, int64_t otherwise_ms) {
     return ms;
 }
 
-bool ctl_is_name(const char *s) {
+bool ctl_is_name(const char *s)
+{
     size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-");
     return n > 0 && n <= NAME_LEN_MAX && !s[n];
 }

@@ -9,14 +9,16 @@
 
 enum { SOURCE_BYTES_MAX = 1 << 20, FILES_MAX = 400 };
 
-const char *app_kind_word(enum app_kind k) {
+const char *app_kind_word(enum app_kind k)
+{
     static const char *const words[] = { [APP_OTHER] = "other", [APP_FLASK] = "Flask", [APP_DJANGO] = "Django", [APP_FASTAPI] = "FastAPI" };
     return words[k];
 }
 
 /* --- one source ----------------------------------------------------------------------------------------- */
 /* "app = Flask(__name__)", "api: FastAPI = fastapi.FastAPI(" at the beginning of a line: the name, or false. */
-static bool assigns(const char *line, size_t len, const char *constructor, char *ret, size_t size) {
+static bool assigns(const char *line, size_t len, const char *constructor, char *ret, size_t size)
+{
     size_t n = 0, clen = strlen(constructor);
     while (n < len && (isalnum((unsigned char)line[n]) || line[n] == '_')) n++;
     const char *eq = memchr(line, '=', len);
@@ -32,11 +34,13 @@ static bool assigns(const char *line, size_t len, const char *constructor, char 
     return true;
 }
 
-static bool starts(const char *line, size_t len, const char *with) {
+static bool starts(const char *line, size_t len, const char *with)
+{
     return len >= strlen(with) && strncmp(line, with, strlen(with)) == 0;
 }
 
-static void find_health(const char *text, struct app *app) {
+static void find_health(const char *text, struct app *app)
+{
     static const char *const paths[] = { "/healthz", "/health", "/livez", "/readyz", "/ping", "/status", "/up" };
     if (*app->health_path) return;
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
@@ -48,7 +52,8 @@ static void find_health(const char *text, struct app *app) {
 }
 
 /* How good a find is, so that the best of a folder wins: an app object at the top of a well-known file. */
-static int worth(enum app_kind kind, const char *module, bool factory) {
+static int worth(enum app_kind kind, const char *module, bool factory)
+{
     static const char *const usual[] = { "app", "main", "wsgi", "asgi", "api", "application", "server", "run" };
     int w = kind == APP_OTHER ? 0 : factory ? 10 : 20;
     for (size_t i = 0; i < ARRAY_LEN(usual); i++)
@@ -56,7 +61,8 @@ static int worth(enum app_kind kind, const char *module, bool factory) {
     return w;
 }
 
-static void take(struct app *app, enum app_kind kind, const char *file, const char *module, const char *object) {
+static void take(struct app *app, enum app_kind kind, const char *file, const char *module, const char *object)
+{
     bool factory = strchr(object, '(') != NULL, had_factory = strchr(app->object, '(') != NULL;
     if (worth(kind, module, factory) <= worth(app->kind, app->module, had_factory)) return;
     app->kind = kind;
@@ -65,7 +71,8 @@ static void take(struct app *app, enum app_kind kind, const char *file, const ch
     fixed_copy(app->object, sizeof app->object, object);
 }
 
-void detect_source(const char *file, const char *module, const char *text, struct app *app) {
+void detect_source(const char *file, const char *module, const char *text, struct app *app)
+{
     static const struct { const char *constructor; enum app_kind kind; } makes[] = { { "Flask", APP_FLASK }, { "FastAPI", APP_FASTAPI },
         { "Starlette", APP_FASTAPI }, { "Litestar", APP_FASTAPI }, { "Quart", APP_FASTAPI }, { "get_wsgi_application", APP_DJANGO }, { "get_asgi_application", APP_FASTAPI } };
     bool flask = strstr(text, "Flask") != NULL, fastapi = strstr(text, "FastAPI") != NULL;
@@ -84,7 +91,8 @@ void detect_source(const char *file, const char *module, const char *text, struc
 }
 
 /* --- a folder --------------------------------------------------------------------------------------------- */
-static void look_at_file(const char *folder, const char *package, const char *name, struct app *app) {
+static void look_at_file(const char *folder, const char *package, const char *name, struct app *app)
+{
     cleanup_free char *path = *package ? xasprintf("%s/%s/%s", folder, package, name) : xasprintf("%s/%s", folder, name);
     cleanup_free char *file = *package ? xasprintf("%s/%s", package, name) : xstrdup(name);
     cleanup_free char *stem = xstrndup(name, strlen(name) - 3), *text = NULL;
@@ -93,7 +101,8 @@ static void look_at_file(const char *folder, const char *package, const char *na
     detect_source(file, module, text, app);
 }
 
-static bool is_python(const char *name) {
+static bool is_python(const char *name)
+{
     size_t n = strlen(name);
     return n > 3 && strcmp(name + n - 3, ".py") == 0 && strncmp(name, "test_", 5) != 0 && strcmp(name, "conftest.py") != 0 && strcmp(name, "setup.py") != 0;
 }
@@ -101,7 +110,8 @@ static bool is_python(const char *name) {
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 /* Names in a folder, sorted, so that the answer does not depend on the file system's order. */
-static void list(const char *path, struct strv *ret) {
+static void list(const char *path, struct strv *ret)
+{
     DIR *d = opendir(path);
     if (!d) return;
     for (struct dirent *e; ret->n < FILES_MAX && (e = readdir(d));)
@@ -110,7 +120,8 @@ static void list(const char *path, struct strv *ret) {
     if (ret->n) qsort(ret->v, ret->n, sizeof *ret->v, by_text);
 }
 
-static void look_into(const char *folder, const char *package, struct app *app) {
+static void look_into(const char *folder, const char *package, struct app *app)
+{
     cleanup_free char *path = *package ? xasprintf("%s/%s", folder, package) : xstrdup(folder);
     struct strv names = { 0 };
     list(path, &names);
@@ -127,7 +138,8 @@ static void look_into(const char *folder, const char *package, struct app *app) 
     strv_done(&names);
 }
 
-static bool in_path(const char *program) {
+static bool in_path(const char *program)
+{
     const char *path = getenv("PATH");
     for (const char *at = path ? path : ""; *at; at += strcspn(at, ":"), at += *at == ':') {
         cleanup_free char *name = xasprintf("%.*s/%s", (int)strcspn(at, ":"), at, program);
@@ -136,7 +148,8 @@ static bool in_path(const char *program) {
     return false;
 }
 
-static void find_server(const char *folder, const char *program, struct app *app) {
+static void find_server(const char *folder, const char *program, struct app *app)
+{
     static const char *const venvs[] = { ".venv/bin", "venv/bin", "env/bin" };
     for (size_t i = 0; i < ARRAY_LEN(venvs); i++) {
         cleanup_free char *path = xasprintf("%s/%s/%s", folder, venvs[i], program);
@@ -149,7 +162,8 @@ static void find_server(const char *folder, const char *program, struct app *app
     fixed_copy(app->server, sizeof app->server, program);
 }
 
-void detect_folder(const char *folder, struct app *ret) {
+void detect_folder(const char *folder, struct app *ret)
+{
     struct app app = { .kind = APP_OTHER };
     look_into(folder, "", &app);
     find_server(folder, app.kind == APP_FASTAPI ? "uvicorn" : app.kind == APP_OTHER ? "python3" : "gunicorn", &app);
@@ -157,7 +171,8 @@ void detect_folder(const char *folder, struct app *ret) {
 }
 
 /* --- the file --------------------------------------------------------------------------------------------- */
-static void add_command(const struct app *app, struct strbuf *out) {
+static void add_command(const struct app *app, struct strbuf *out)
+{
     bool factory = strchr(app->object, '(') != NULL;
     switch (app->kind) {
     case APP_FLASK: case APP_DJANGO:
@@ -174,13 +189,15 @@ static void add_command(const struct app *app, struct strbuf *out) {
     }
 }
 
-static void add_health(const struct app *app, struct strbuf *out) {
+static void add_health(const struct app *app, struct strbuf *out)
+{
     strbuf_puts(out, "    health:                              # an instance gets traffic only while this passes\n");
     if (*app->health_path) strbuf_printf(out, "      readiness: { http: %s }\n", app->health_path);
     else strbuf_puts(out, "      readiness: { tcp: true }           # better: { http: /healthz }, once your app has such a path\n");
 }
 
-void detect_render(const struct app *app, struct strbuf *out) {
+void detect_render(const struct app *app, struct strbuf *out)
+{
     strbuf_puts(out, "# What muster should run. Check: musterctl check   Run: musterctl up   All keys: docs/CONFIG.md\n");
     if (app->kind != APP_OTHER) strbuf_printf(out, "# Found: a %s app in %s.\n", app_kind_word(app->kind), app->file);
     strbuf_puts(out, "services:\n  api:\n");

@@ -15,7 +15,8 @@
 
 enum { POLL_MS = 150, GONE_MS = 1500 };
 
-static long proc_parent(long pid) {
+static long proc_parent(long pid)
+{
     cleanup_free char *path = xasprintf("/proc/%ld/stat", pid);
     char text[512];
     cleanup_fclose FILE *f = fopen(path, "re");
@@ -25,7 +26,8 @@ static long proc_parent(long pid) {
     return end && sscanf(end + 1, " %*c %ld", &parent) == 1 ? parent : -1;
 }
 
-static bool proc_is(long pid, const char *name) {
+static bool proc_is(long pid, const char *name)
+{
     cleanup_free char *path = xasprintf("/proc/%ld/comm", pid);
     char comm[32] = "";
     cleanup_fclose FILE *f = fopen(path, "re");
@@ -34,7 +36,8 @@ static bool proc_is(long pid, const char *name) {
     return strcmp(comm, name) == 0;
 }
 
-int ending_keeper_pidfd(const json_t *status) {
+int ending_keeper_pidfd(const json_t *status)
+{
     long pid = (long)jget_int(status, "pid", -1);
     if (pid <= 1) return -1;
     long parent = proc_parent(pid);
@@ -47,12 +50,14 @@ int ending_keeper_pidfd(const json_t *status) {
     return fd;
 }
 
-bool ending_is_over(int pidfd) {
+bool ending_is_over(int pidfd)
+{
     struct pollfd p = { .fd = pidfd, .events = POLLIN };
     return pidfd >= 0 && poll(&p, 1, 0) == 1;
 }
 
-bool ending_print_events(struct ctl *c, const struct look *look, long long *seq) {
+bool ending_print_events(struct ctl *c, const struct look *look, long long *seq)
+{
     cleanup_json json_t *answer = NULL;
     cleanup_strbuf struct strbuf out = STRBUF_INIT;
     cleanup_free char *path = *seq > 0 ? xasprintf("/v1/events?after=%lld&limit=500", *seq) : xstrdup("/v1/events?limit=1");
@@ -69,7 +74,8 @@ bool ending_print_events(struct ctl *c, const struct look *look, long long *seq)
 }
 
 /* Who is still there, with pids: for people in a hurry. */
-static void tell_how_to_force(struct ctl *c) {
+static void tell_how_to_force(struct ctl *c)
+{
     cleanup_json json_t *status = NULL;
     cleanup_strbuf struct strbuf pids = STRBUF_INIT;
     size_t i, j;
@@ -86,7 +92,8 @@ static void tell_how_to_force(struct ctl *c) {
 struct ending { struct ctl *c; int keeper, stop_fd; unsigned signals; long long seq; int64_t start, gone_since; };
 
 /* false: leave. */
-static bool take_signal(struct ending *en) {
+static bool take_signal(struct ending *en)
+{
     struct signalfd_siginfo si;
     struct pollfd p = { .fd = en->stop_fd, .events = POLLIN };
     if (poll(&p, en->stop_fd >= 0 ? 1 : 0, POLL_MS) != 1 || read(en->stop_fd, &si, sizeof si) != sizeof si) return true;
@@ -97,14 +104,16 @@ static bool take_signal(struct ending *en) {
     return true;
 }
 
-static bool is_gone(struct ending *en, int64_t now) {
+static bool is_gone(struct ending *en, int64_t now)
+{
     if (en->keeper >= 0) return ending_is_over(en->keeper) && !client_alive(&en->c->paths);
     if (client_alive(&en->c->paths)) en->gone_since = -1;
     else if (en->gone_since < 0) en->gone_since = now;      /* or a musterd that died and is being restarted: then it is back soon */
     return en->gone_since >= 0 && now - en->gone_since >= GONE_MS;
 }
 
-static int watch(struct ending *en, int64_t timeout_ms) {
+static int watch(struct ending *en, int64_t timeout_ms)
+{
     for (;;) {
         ending_print_events(en->c, &en->c->look, &en->seq);
         int64_t now = clock_mono_ms();
@@ -123,7 +132,8 @@ static int watch(struct ending *en, int64_t timeout_ms) {
     return EXIT_DONE;
 }
 
-int ending_run(struct ctl *c, int64_t timeout_ms, int stop_fd) {
+int ending_run(struct ctl *c, int64_t timeout_ms, int stop_fd)
+{
     struct ending en = { .c = c, .keeper = -1, .stop_fd = stop_fd, .start = clock_mono_ms(), .gone_since = -1 };
     struct err e = { "" };
     cleanup_json json_t *status = NULL;

@@ -3,12 +3,14 @@
 #include <string.h>
 #include "ctl/utf8.h"
 
-static bool is_harmful(uint32_t cp) {
+static bool is_harmful(uint32_t cp)
+{
     return (cp < 0x20 && cp != '\t') || (cp >= 0x7f && cp < 0xa0) || cp == 0x61c || (cp >= 0x200e && cp <= 0x200f) ||
            (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) || cp == 0xfeff || (cp >= 0xe0000 && cp <= 0xe007f);
 }
 
-void escape_bytes(const char *data, size_t len, struct strbuf *out) {
+void escape_bytes(const char *data, size_t len, struct strbuf *out)
+{
     size_t i = 0;
     while (i < len) {
         uint32_t cp = 0;
@@ -25,7 +27,8 @@ void escape_bytes(const char *data, size_t len, struct strbuf *out) {
     }
 }
 
-char *escape_line(const char *text) {
+char *escape_line(const char *text)
+{
     cleanup_strbuf struct strbuf b = STRBUF_INIT;
     for (const char *end; *text; text = *end ? end + 1 : end) {
         end = text + strcspn(text, "\r\n");

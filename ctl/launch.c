@@ -16,12 +16,14 @@
 
 enum { START_MS = 10000, POLL_MS = 10, LOG_ROTATE_BYTES = 16 << 20, TAIL_BYTES = 4000, TAIL_LINES = 12 };
 
-static bool executable_in(const char *folder, size_t len, const char *program, char *ret, size_t size) {
+static bool executable_in(const char *folder, size_t len, const char *program, char *ret, size_t size)
+{
     (void)snprintf(ret, size, "%.*s/%s", (int)len, folder, program);
     return access(ret, X_OK) == 0;
 }
 
-int launch_find(const char *program, char *ret, size_t size, struct err *e) {
+int launch_find(const char *program, char *ret, size_t size, struct err *e)
+{
     char own[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
     if (n > 0) {
@@ -37,7 +39,8 @@ int launch_find(const char *program, char *ret, size_t size, struct err *e) {
     return err_set(e, -ENOENT, "%s was found neither beside musterctl nor in $PATH", program);
 }
 
-static int open_log(const struct paths *p, off_t *ret_start, struct err *e) {
+static int open_log(const struct paths *p, off_t *ret_start, struct err *e)
+{
     char old[PATH_MAX + 4];
     struct stat st;
     fixed_printf(old, "%s.1", p->musterd_log);
@@ -49,7 +52,8 @@ static int open_log(const struct paths *p, off_t *ret_start, struct err *e) {
 }
 
 /* In the child: only what it should have. Handlers fall back by exec, but ignored and blocked signals would be inherited. */
-static void become_agent(char *const argv[], int log) {
+static void become_agent(char *const argv[], int log)
+{
     sigset_t none;
     setsid();
     sigemptyset(&none);
@@ -66,7 +70,8 @@ static void become_agent(char *const argv[], int log) {
     _exit(127);
 }
 
-static void show_log_tail(const struct paths *p, off_t start) {
+static void show_log_tail(const struct paths *p, off_t start)
+{
     struct stat st;
     cleanup_close int fd = open(p->musterd_log, O_RDONLY | O_CLOEXEC);
     char data[TAIL_BYTES + 1];
@@ -85,7 +90,8 @@ static void show_log_tail(const struct paths *p, off_t start) {
     }
 }
 
-static int wait_for_socket(const struct paths *p, pid_t pid, off_t log_start, struct err *e) {
+static int wait_for_socket(const struct paths *p, pid_t pid, off_t log_start, struct err *e)
+{
     int64_t start = clock_mono_ms();
     int status;
     while (clock_mono_ms() - start < START_MS) {
@@ -103,7 +109,8 @@ static int wait_for_socket(const struct paths *p, pid_t pid, off_t log_start, st
     return err_set(e, -ETIMEDOUT, "muster does not answer within %d s; its log is %s", START_MS / 1000, p->musterd_log);
 }
 
-int launch_muster(struct paths *p, pid_t *ret_pid, struct err *e) {
+int launch_muster(struct paths *p, pid_t *ret_pid, struct err *e)
+{
     char agent[PATH_MAX], controller[PATH_MAX];
     off_t log_start = 0;
     int r = launch_find("muster-agent", agent, sizeof agent, e);

@@ -14,19 +14,22 @@
 
 enum { DRAW_MS = 500, PLAIN_MS = 200, EVENTS_KEPT = 50, EVENTS_SHARE = 3 /* at most this part of the screen */, KEEPER_GONE_MS = 2000 };
 
-static size_t count_lines(const struct strbuf *b) {
+static size_t count_lines(const struct strbuf *b)
+{
     size_t n = 0;
     for (size_t i = 0; i < b->len; i++) n += b->s[i] == '\n';
     return n;
 }
 
-static void add_last_events(const json_t *events, const struct look *look, size_t room, struct strbuf *out) {
+static void add_last_events(const json_t *events, const struct look *look, size_t room, struct strbuf *out)
+{
     size_t n = json_array_size(events), from = n > room ? n - room : 0;
     for (size_t i = from; i < n; i++) view_event_line(json_array_get(events, i), look, false, out);
 }
 
 /* The table gets what the title and the events leave; on a very low screen the events go first. */
-void live_render(const json_t *status, const json_t *events, const struct look *look, const char *title, struct strbuf *out) {
+void live_render(const json_t *status, const json_t *events, const struct look *look, const char *title, struct strbuf *out)
+{
     cleanup_strbuf struct strbuf all = STRBUF_INIT, probe = STRBUF_INIT, seen = STRBUF_INIT;
     size_t height = look->height > 4 ? look->height : 4;
     size_t event_room = MIN_OF(json_array_size(events), MAX_OF(height / EVENTS_SHARE, (size_t)3) - 2);
@@ -52,7 +55,8 @@ void live_render(const json_t *status, const json_t *events, const struct look *
     look_clip(look, strbuf_str(&all), height, out);
 }
 
-int live_signal_fd(void) {
+int live_signal_fd(void)
+{
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < 5; i++) sigaddset(&set, (int[]){ SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP }[i]);
@@ -63,7 +67,8 @@ int live_signal_fd(void) {
 
 struct live { struct ctl *c; int signal_fd, keeper; long long seq; json_t *status, *events; bool reached; };
 
-static void fetch(struct live *l) {
+static void fetch(struct live *l)
+{
     cleanup_json json_t *answer = NULL;
     json_t *status = NULL, *ev;
     size_t i;
@@ -80,7 +85,8 @@ static void fetch(struct live *l) {
     while (json_array_size(l->events) > EVENTS_KEPT) json_array_remove(l->events, 0);
 }
 
-static bool draw(struct live *l) {
+static bool draw(struct live *l)
+{
     cleanup_strbuf struct strbuf title = STRBUF_INIT, out = STRBUF_INIT;
     struct look look = look_detect(STDOUT_FILENO);
     strbuf_printf(&title, "%smuster%s  ", look_begin(&look, COLOR_BOLD), look_end(&look, COLOR_BOLD));
@@ -91,7 +97,8 @@ static bool draw(struct live *l) {
     return screen_draw(strbuf_str(&out));
 }
 
-static void suspend(void) {
+static void suspend(void)
+{
     sigset_t tstp;
     screen_leave();
     sigemptyset(&tstp);
@@ -103,7 +110,8 @@ static void suspend(void) {
 }
 
 /* Waits up to ms for a key or a signal. 1: go on, else an enum live_end as -1 - value. */
-static int wait_input(struct live *l, bool keys, int ms) {
+static int wait_input(struct live *l, bool keys, int ms)
+{
     struct pollfd p[3] = { { .fd = l->signal_fd, .events = POLLIN }, { .fd = keys ? STDIN_FILENO : -1, .events = POLLIN }, { .fd = l->keeper, .events = POLLIN } };
     struct signalfd_siginfo si;
     char key;
@@ -123,7 +131,8 @@ static int wait_input(struct live *l, bool keys, int ms) {
     return 1;
 }
 
-static enum live_end run_screen(struct live *l) {
+static enum live_end run_screen(struct live *l)
+{
     bool keys = isatty(STDIN_FILENO) == 1;
     int r = 1;
     screen_enter();
@@ -135,7 +144,8 @@ static enum live_end run_screen(struct live *l) {
     return (enum live_end)(-1 - r);
 }
 
-static enum live_end run_plain(struct live *l) {
+static enum live_end run_plain(struct live *l)
+{
     long long seq = l->seq;
     for (int r = 1;;) {
         ending_print_events(l->c, &l->c->look, &seq);
@@ -144,7 +154,8 @@ static enum live_end run_plain(struct live *l) {
     }
 }
 
-enum live_end live_run(struct ctl *c, int signal_fd, int keeper) {
+enum live_end live_run(struct ctl *c, int signal_fd, int keeper)
+{
     struct live l = { .c = c, .signal_fd = signal_fd, .keeper = keeper, .status = json_object(), .events = json_array() };
     enum live_end end = c->look.terminal ? run_screen(&l) : run_plain(&l);
     json_decref(l.status);
@@ -152,7 +163,8 @@ enum live_end live_run(struct ctl *c, int signal_fd, int keeper) {
     return end;
 }
 
-int live_watch(struct ctl *c, int64_t interval_ms, int (*render)(struct ctl *c, struct strbuf *out)) {
+int live_watch(struct ctl *c, int64_t interval_ms, int (*render)(struct ctl *c, struct strbuf *out))
+{
     struct live l = { .c = c, .signal_fd = live_signal_fd(), .keeper = -1 };
     bool terminal = c->look.terminal;
     int status = EXIT_DONE, r = 1;
@@ -161,6 +173,11 @@ int live_watch(struct ctl *c, int64_t interval_ms, int (*render)(struct ctl *c, 
         cleanup_strbuf struct strbuf text = STRBUF_INIT, clipped = STRBUF_INIT;
         c->look = look_detect(STDOUT_FILENO);
         status = render(c, &text);
+        if (status != EXIT_DONE && terminal) {
+            screen_leave();                     /* what it said went with the screen: once more, where it stays */
+            status = render(c, &text);
+            if (status == EXIT_DONE) screen_enter();
+        }
         if (status != EXIT_DONE) break;
         if (terminal) {
             look_clip(&c->look, strbuf_str(&text), c->look.height, &clipped);

@@ -18,16 +18,19 @@ struct logfollow {
 };
 
 /* index 0 is the live file. */
-static char *file_name(const struct logfollow *f, unsigned index) {
+static char *file_name(const struct logfollow *f, unsigned index)
+{
     return index ? xasprintf("%s.%u", f->path, index) : xstrdup(f->path);
 }
 
-static int open_index(const struct logfollow *f, unsigned index) {
+static int open_index(const struct logfollow *f, unsigned index)
+{
     cleanup_free char *name = file_name(f, index);
     return open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 }
 
-static unsigned oldest_index(const struct logfollow *f) {
+static unsigned oldest_index(const struct logfollow *f)
+{
     unsigned i = 0;
     struct stat st;
     for (unsigned k = 1; k <= LOGFOLLOW_KEEP_MAX; k++) {
@@ -39,7 +42,8 @@ static unsigned oldest_index(const struct logfollow *f) {
 }
 
 /* What our open file is called now; -1: nothing, it was deleted. */
-static int index_of(const struct logfollow *f, int fd) {
+static int index_of(const struct logfollow *f, int fd)
+{
     struct stat own, st;
     if (fstat(fd, &own) < 0) return -1;
     for (unsigned k = 0; k <= LOGFOLLOW_KEEP_MAX; k++) {
@@ -54,14 +58,16 @@ static int index_of(const struct logfollow *f, int fd) {
     return -1;
 }
 
-struct logfollow *logfollow_new(const char *path) {
+struct logfollow *logfollow_new(const char *path)
+{
     struct logfollow *f = xcalloc(1, sizeof *f);
     f->path = xstrdup(path);
     f->fd = open_index(f, 0);
     return f;
 }
 
-void logfollow_free(struct logfollow *f) {
+void logfollow_free(struct logfollow *f)
+{
     if (!f) return;
     if (f->fd >= 0) close(f->fd);
     strbuf_done(&f->part);
@@ -71,7 +77,8 @@ void logfollow_free(struct logfollow *f) {
 
 size_t logfollow_gaps(const struct logfollow *f) { return f->gaps; }
 
-static void move_to(struct logfollow *f, int fd, off_t at) {
+static void move_to(struct logfollow *f, int fd, off_t at)
+{
     if (f->fd >= 0) close(f->fd);
     f->fd = fd, f->at = at;
     strbuf_reset(&f->part);
@@ -79,7 +86,8 @@ static void move_to(struct logfollow *f, int fd, off_t at) {
 
 void logfollow_seek_oldest(struct logfollow *f) { logfollow_seek_since(f, INT64_MIN); }
 
-void logfollow_seek_since(struct logfollow *f, int64_t wall_ms) {
+void logfollow_seek_since(struct logfollow *f, int64_t wall_ms)
+{
     for (unsigned k = oldest_index(f) + 1; k-- > 0;) {
         struct stat st;
         int fd = open_index(f, k);
@@ -93,7 +101,8 @@ void logfollow_seek_since(struct logfollow *f, int64_t wall_ms) {
 }
 
 /* Goes back from `end`: *n is lowered by each newline found. Gives where the line after the last counted newline begins, or 0. */
-static off_t back_over_lines(int fd, off_t end, size_t *n) {
+static off_t back_over_lines(int fd, off_t end, size_t *n)
+{
     char data[4096];
     off_t at = end;
     while (at > 0) {
@@ -110,7 +119,8 @@ static off_t back_over_lines(int fd, off_t end, size_t *n) {
     return 0;
 }
 
-void logfollow_seek_last(struct logfollow *f, size_t n) {
+void logfollow_seek_last(struct logfollow *f, size_t n)
+{
     unsigned oldest = n ? oldest_index(f) : 0;
     for (unsigned k = 0; k <= oldest; k++) {
         struct stat st;
@@ -129,7 +139,8 @@ void logfollow_seek_last(struct logfollow *f, size_t n) {
 }
 
 /* --- reading ------------------------------------------------------------------------------------------ */
-static size_t give_lines(struct logfollow *f, const char *data, size_t len, size_t most, size_t *ret_used, logfollow_fn *fn, void *arg) {
+static size_t give_lines(struct logfollow *f, const char *data, size_t len, size_t most, size_t *ret_used, logfollow_fn *fn, void *arg)
+{
     size_t given = 0, at = 0;
     while (at < len && (most == 0 || given < most)) {
         const char *end = memchr(data + at, '\n', len - at);
@@ -146,7 +157,8 @@ static size_t give_lines(struct logfollow *f, const char *data, size_t len, size
 }
 
 /* What the open file has. */
-static size_t read_open(struct logfollow *f, size_t most, logfollow_fn *fn, void *arg) {
+static size_t read_open(struct logfollow *f, size_t most, logfollow_fn *fn, void *arg)
+{
     static char data[READ_BYTES];
     size_t given = 0;
     struct stat st;
@@ -161,19 +173,22 @@ static size_t read_open(struct logfollow *f, size_t most, logfollow_fn *fn, void
     return given;
 }
 
-static bool at_end(const struct logfollow *f) {
+static bool at_end(const struct logfollow *f)
+{
     struct stat st;
     return fstat(f->fd, &st) < 0 || st.st_size <= f->at;
 }
 
-static bool exists(const struct logfollow *f, unsigned index) {
+static bool exists(const struct logfollow *f, unsigned index)
+{
     cleanup_free char *name = file_name(f, index);
     return access(name, F_OK) == 0;
 }
 
 /* The next newer file than `own` (-1: ours was deleted, then the oldest). In the middle of a rotation a name may be missing: what will get
  * that name is then the next lower one. -1: nothing yet, or the names moved while we looked: look again. */
-static int open_newer(const struct logfollow *f, int own, unsigned *ret_index) {
+static int open_newer(const struct logfollow *f, int own, unsigned *ret_index)
+{
     unsigned first = own > 0 ? (unsigned)own - 1 : oldest_index(f), next = first;
     int fd = open_index(f, next);
     while (fd < 0 && next > 0) fd = open_index(f, --next);
@@ -189,7 +204,8 @@ static int open_newer(const struct logfollow *f, int own, unsigned *ret_index) {
 }
 
 /* The next newer file, if ours was rotated and is read to its end: true if there is more to read. */
-static bool step_to_newer(struct logfollow *f, logfollow_fn *fn, void *arg) {
+static bool step_to_newer(struct logfollow *f, logfollow_fn *fn, void *arg)
+{
     for (int tries = 0; tries < RACE_TRIES; tries++) {
         unsigned next = 0;
         int own = index_of(f, f->fd);
@@ -208,7 +224,8 @@ static bool step_to_newer(struct logfollow *f, logfollow_fn *fn, void *arg) {
     return false;
 }
 
-size_t logfollow_read(struct logfollow *f, size_t most, logfollow_fn *fn, void *arg) {
+size_t logfollow_read(struct logfollow *f, size_t most, logfollow_fn *fn, void *arg)
+{
     size_t given = 0;
     if (f->fd < 0) {
         f->fd = open_index(f, 0);
@@ -221,7 +238,8 @@ size_t logfollow_read(struct logfollow *f, size_t most, logfollow_fn *fn, void *
     }
 }
 
-void logfollow_flush(struct logfollow *f, logfollow_fn *fn, void *arg) {
+void logfollow_flush(struct logfollow *f, logfollow_fn *fn, void *arg)
+{
     if (f->part.len == 0) return;
     fn(arg, strbuf_str(&f->part), f->part.len);
     strbuf_reset(&f->part);

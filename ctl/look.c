@@ -16,7 +16,8 @@ static const struct { const char *word; enum color color; const char *symbol, *a
     { "degraded", COLOR_YELLOW, "▲", "!" }, { "deleting", COLOR_DIM,    "◑", "~" },
 };
 
-struct look look_detect(int fd) {
+struct look look_detect(int fd)
+{
     struct look l = { .width = 80, .height = 24, .now_ms = clock_wall_ms() };
     struct winsize ws;
     const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR"), *columns = getenv("COLUMNS");
@@ -35,38 +36,45 @@ struct look look_detect(int fd) {
     return l;
 }
 
-const char *look_begin(const struct look *l, enum color c) {
+const char *look_begin(const struct look *l, enum color c)
+{
     static const char *const codes[COLOR_COUNT] = { "", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m", "\033[34m", "\033[35m", "\033[36m" };
     return l->color ? codes[c] : "";
 }
 
-const char *look_end(const struct look *l, enum color c) {
+const char *look_end(const struct look *l, enum color c)
+{
     return l->color && c != COLOR_NONE ? "\033[0m" : "";
 }
 
-enum color look_state_color(const char *state) {
+enum color look_state_color(const char *state)
+{
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
         if (strcmp(states[i].word, state) == 0) return states[i].color;
     return COLOR_NONE;
 }
 
-const char *look_state_symbol(const struct look *l, const char *state) {
+const char *look_state_symbol(const struct look *l, const char *state)
+{
     if (!l->symbols) return "";
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
         if (strcmp(states[i].word, state) == 0) return l->utf8 ? states[i].symbol : states[i].ascii;
     return l->utf8 ? "·" : "?";
 }
 
-void look_add_state(const struct look *l, const char *state, struct strbuf *out) {
+void look_add_state(const struct look *l, const char *state, struct strbuf *out)
+{
     const char *symbol = look_state_symbol(l, state);
     strbuf_printf(out, "%s%s%s", symbol, *symbol ? " " : "", state);
 }
 
-const char *look_ellipsis(const struct look *l) {
+const char *look_ellipsis(const struct look *l)
+{
     return l->utf8 ? "…" : "~";
 }
 
-static void clip_line(const struct look *l, const char *s, size_t len, struct strbuf *out) {
+static void clip_line(const struct look *l, const char *s, size_t len, struct strbuf *out)
+{
     size_t columns = 0, i = 0;
     bool colored = false;
     while (i < len) {
@@ -87,7 +95,8 @@ static void clip_line(const struct look *l, const char *s, size_t len, struct st
     if (colored) strbuf_puts(out, "\033[0m");
 }
 
-void look_clip(const struct look *l, const char *text, size_t lines_max, struct strbuf *out) {
+void look_clip(const struct look *l, const char *text, size_t lines_max, struct strbuf *out)
+{
     for (size_t n = 0; *text && n < lines_max; n++) {
         size_t len = strcspn(text, "\n");
         if (n) strbuf_putc(out, '\n');

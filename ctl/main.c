@@ -5,12 +5,14 @@
 #include "ctl/command.h"
 #include "ctl/help.h"
 
-static int usage(const struct command *cmd) {
+static int usage(const struct command *cmd)
+{
     fprintf(stderr, "Usage: musterctl %s %s\nMore: `musterctl help %s`\n", cmd->name, cmd->arguments, cmd->name);
     return EXIT_USAGE;
 }
 
-static int unknown_command(const char *name) {
+static int unknown_command(const char *name)
+{
     const char *near = command_nearest(name);
     if (near) ctl_fail(0, "there is no command `%s`; did you mean `%s`?", name, near);
     else ctl_fail(0, "there is no command `%s`", name);
@@ -18,7 +20,8 @@ static int unknown_command(const char *name) {
     return EXIT_USAGE;
 }
 
-static int run_command(const struct command *cmd, int argc, char **argv) {
+static int run_command(const struct command *cmd, int argc, char **argv)
+{
     struct ctl c = { .command = cmd };
     struct err e = { "" };
     if (args_parse(cmd->opts, cmd->opt_n, argc, argv, &c.args, &e) < 0) {
@@ -44,7 +47,8 @@ static int run_command(const struct command *cmd, int argc, char **argv) {
     return fflush(stdout) == 0 ? status : EXIT_FAILED;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     signal(SIGPIPE, SIG_IGN);
     const char *word = argc > 1 ? argv[1] : NULL;
     if (!word) {

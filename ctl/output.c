@@ -4,7 +4,8 @@
 #include "ctl/escape.h"
 #include "model/suggest.h"
 
-bool output_form(const struct ctl *c, enum output *ret) {
+bool output_form(const struct ctl *c, enum output *ret)
+{
     static const char *const words[] = { [OUTPUT_TABLE] = "table", [OUTPUT_WIDE] = "wide", [OUTPUT_JSON] = "json", [OUTPUT_YAML] = "yaml" };
     const char *said = args_get(&c->args, "output");
     struct suggest near = { .word = said };
@@ -21,18 +22,21 @@ bool output_form(const struct ctl *c, enum output *ret) {
     return false;
 }
 
-static void add_scalar(const json_t *j, size_t flags, struct strbuf *out) {
+static void add_scalar(const json_t *j, size_t flags, struct strbuf *out)
+{
     cleanup_free char *text = json_dumps(j, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12) | flags);
     strbuf_puts(out, text ? text : "null");
 }
 
-static bool is_block(const json_t *j) {
+static bool is_block(const json_t *j)
+{
     return (json_is_object(j) && json_object_size(j) > 0) || (json_is_array(j) && json_array_size(j) > 0);
 }
 
 static void add_yaml(const json_t *j, unsigned indent, bool inline_first, size_t flags, struct strbuf *out);
 
-static void add_member(const json_t *value, unsigned indent, size_t flags, struct strbuf *out) {
+static void add_member(const json_t *value, unsigned indent, size_t flags, struct strbuf *out)
+{
     if (!is_block(value)) {
         strbuf_putc(out, ' ');
         add_yaml(value, indent, false, flags, out);
@@ -43,7 +47,8 @@ static void add_member(const json_t *value, unsigned indent, size_t flags, struc
 }
 
 /* The first member of an object in a list stands behind its dash. Depth is that of musterd's answers, which jansson has bounded. */
-static void add_yaml(const json_t *j, unsigned indent, bool inline_first, size_t flags, struct strbuf *out) {
+static void add_yaml(const json_t *j, unsigned indent, bool inline_first, size_t flags, struct strbuf *out)
+{
     const char *key;
     size_t i;
     json_t *v;
@@ -65,7 +70,8 @@ static void add_yaml(const json_t *j, unsigned indent, bool inline_first, size_t
     }
 }
 
-void output_document(const json_t *j, enum output form, bool terminal, struct strbuf *out) {
+void output_document(const json_t *j, enum output form, bool terminal, struct strbuf *out)
+{
     size_t flags = terminal ? JSON_ENSURE_ASCII : 0;
     if (form == OUTPUT_YAML) {
         add_yaml(j, 0, false, flags, out);

@@ -13,7 +13,8 @@
 #include "base/strbuf.h"
 
 /* Absolute, without `.`, `..`, doubled or trailing slashes: the same folder under two spellings is one muster. Links are resolved by the caller. */
-static void normalize(const char *cwd, const char *path, char *ret, size_t size) {
+static void normalize(const char *cwd, const char *path, char *ret, size_t size)
+{
     cleanup_free char *whole = path[0] == '/' ? xstrdup(path) : xasprintf("%s/%s", cwd, path);
     size_t len = 0;
     char *save = NULL;
@@ -32,20 +33,23 @@ static void normalize(const char *cwd, const char *path, char *ret, size_t size)
     if (len == 0) fixed_copy(ret, size, "/");
 }
 
-static uint32_t hash_path(const char *s) {
+static uint32_t hash_path(const char *s)
+{
     uint64_t h = 0xcbf29ce484222325u;           /* FNV-1a, folded to 32 bits */
     for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
     return (uint32_t)(h ^ h >> 32);
 }
 
-static int default_state(const struct paths_env *env, char *ret, size_t size, struct err *e) {
+static int default_state(const struct paths_env *env, char *ret, size_t size, struct err *e)
+{
     if (env->uid == 0) return fixed_copy(ret, size, "/var/lib/muster"), 0;
     if (env->xdg_state_home && env->xdg_state_home[0] == '/') return (void)snprintf(ret, size, "%s/muster", env->xdg_state_home), 0;
     if (env->home && env->home[0] == '/') return (void)snprintf(ret, size, "%s/.local/state/muster", env->home), 0;
     return err_set(e, -ENOENT, "no home folder known to keep the state in; say --state DIR or set MUSTER_STATE");
 }
 
-static void runtime_folder(const struct paths_env *env, struct paths *p) {
+static void runtime_folder(const struct paths_env *env, struct paths *p)
+{
     char suffix[16] = "";
     if (!p->is_default) fixed_printf(suffix, "-%08x", hash_path(p->state));
     if (env->uid == 0) fixed_printf(p->run, "/run/muster%s", suffix);
@@ -54,13 +58,15 @@ static void runtime_folder(const struct paths_env *env, struct paths *p) {
     if (strlen(p->run) > RUNTIME_LEN_MAX) fixed_printf(p->run, "/tmp/muster-%u-%08x", (unsigned)env->uid, hash_path(p->state));
 }
 
-static void derived(struct paths *p) {
+static void derived(struct paths *p)
+{
     fixed_printf(p->socket, "%.4000s/musterd.sock", p->run);
     fixed_printf(p->log, "%.4000s/log", p->state);
     fixed_printf(p->musterd_log, "%.4000s/log/muster.log", p->state);
 }
 
-int paths_resolve(const struct paths_env *env, const char *state_option, const char *cwd, struct paths *ret, struct err *e) {
+int paths_resolve(const struct paths_env *env, const char *state_option, const char *cwd, struct paths *ret, struct err *e)
+{
     struct paths p = { .is_default = true };
     char usual[PATH_MAX] = "";
     const char *said = state_option && *state_option ? state_option : env->muster_state && *env->muster_state ? env->muster_state : NULL;
@@ -77,7 +83,8 @@ int paths_resolve(const struct paths_env *env, const char *state_option, const c
 }
 
 /* A folder that does not exist yet is named by its nearest existing parent, so that its name is the same before and after it is made. */
-static void resolve_links(const char *path, char *ret, size_t size) {
+static void resolve_links(const char *path, char *ret, size_t size)
+{
     char head[PATH_MAX], real[PATH_MAX];
     fixed_copy(head, sizeof head, path);
     for (size_t len = strlen(head); len > 1;) {
@@ -92,7 +99,8 @@ static void resolve_links(const char *path, char *ret, size_t size) {
     fixed_copy(ret, size, path);
 }
 
-int paths_find(const char *state_option, bool follow, struct paths *ret, struct err *e) {
+int paths_find(const char *state_option, bool follow, struct paths *ret, struct err *e)
+{
     struct paths_env env = { getenv("MUSTER_STATE"), getenv("XDG_STATE_HOME"), getenv("XDG_RUNTIME_DIR"), getenv("HOME"), geteuid() };
     char cwd[PATH_MAX] = "/", real[PATH_MAX], link[PATH_MAX + 8];
     struct passwd *pw;
@@ -114,7 +122,8 @@ int paths_find(const char *state_option, bool follow, struct paths *ret, struct 
     return 0;
 }
 
-static int make_own(const char *path, mode_t mode, struct err *e) {
+static int make_own(const char *path, mode_t mode, struct err *e)
+{
     struct stat st;
     int r = file_mkdirs(path, mode, e);
     if (r < 0) return r;
@@ -124,7 +133,8 @@ static int make_own(const char *path, mode_t mode, struct err *e) {
     return 0;
 }
 
-int paths_make(struct paths *p, struct err *e) {
+int paths_make(struct paths *p, struct err *e)
+{
     char link[PATH_MAX + 8], was[PATH_MAX];
     bool root = geteuid() == 0;
     int r = file_mkdirs(p->state, 0700, e);
@@ -142,7 +152,8 @@ int paths_make(struct paths *p, struct err *e) {
 enum { CLEAN_DEPTH_MAX = 6, CLEAN_TRIES = 25 };
 
 /* By descriptors and without following links: folders in there belong to instances' users. */
-static void remove_tree(int dir, const char *name, int depth) {
+static void remove_tree(int dir, const char *name, int depth)
+{
     if (unlinkat(dir, name, 0) == 0 || (errno != EISDIR && errno != EPERM)) return;
     if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || depth == 0) return;
     int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -157,7 +168,8 @@ static void remove_tree(int dir, const char *name, int depth) {
     (void)unlinkat(dir, name, AT_REMOVEDIR);
 }
 
-void paths_clean(const struct paths *p) {
+void paths_clean(const struct paths *p)
+{
     cleanup_free char *lock = xasprintf("%s/keeper.lock", p->state), *link = xasprintf("%s/run", p->state);
     struct stat st;
     cleanup_close int fd = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -166,7 +178,10 @@ void paths_clean(const struct paths *p) {
         if (i == CLEAN_TRIES) return;
         nanosleep(&(struct timespec){ .tv_nsec = 20000000L }, NULL);
     }
-    if (fd < 0) return;
+    if (fd < 0) {                           /* no keeper has ever begun: only what paths_make made */
+        if (errno == ENOENT && rmdir(p->run) == 0) (void)unlink(link);
+        return;
+    }
     if (lstat(p->run, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid()) return;
     remove_tree(AT_FDCWD, p->run, CLEAN_DEPTH_MAX);
     (void)unlink(link);

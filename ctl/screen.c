@@ -10,7 +10,8 @@
 static struct termios before;
 static volatile sig_atomic_t entered, has_before;
 
-static void put_back(void) {
+static void put_back(void)
+{
     static const char leave[] = "\033[?25h\033[?1049l";
     if (!entered) return;
     entered = 0;
@@ -18,7 +19,8 @@ static void put_back(void) {
     if (has_before) (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
 }
 
-static void on_crash(int signo) {
+static void on_crash(int signo)
+{
     put_back();                 /* write and tcsetattr are async-signal-safe */
     signal(signo, SIG_DFL);
     raise(signo);
@@ -26,7 +28,8 @@ static void on_crash(int signo) {
 
 void screen_leave(void) { put_back(); }
 
-void screen_enter(void) {
+void screen_enter(void)
+{
     static const char enter[] = "\033[?1049h\033[?25l";
     static bool registered;
     if (!registered) {
@@ -45,7 +48,8 @@ void screen_enter(void) {
     (void)write_all(STDOUT_FILENO, enter, sizeof enter - 1);
 }
 
-bool screen_draw(const char *text) {
+bool screen_draw(const char *text)
+{
     cleanup_strbuf struct strbuf b = STRBUF_INIT;
     strbuf_puts(&b, "\033[H");
     for (const char *end; *text; text = *end ? end + 1 : end) {

@@ -6,7 +6,8 @@
 #include "ctl/command.h"
 #include "ctl/escape.h"
 
-static int tell_errors(const char *shown, const struct config_errors *errs) {
+static int tell_errors(const char *shown, const struct config_errors *errs)
+{
     cleanup_strbuf struct strbuf text = STRBUF_INIT;
     config_errors_print(errs, &text);
     fflush(stdout);
@@ -18,19 +19,22 @@ static int tell_errors(const char *shown, const struct config_errors *errs) {
     return ctl_fail(EXIT_USAGE, "%s: %zu%s error%s; nothing was applied", shown, errs->n, errs->more ? " or more" : "", errs->n == 1 ? "" : "s");
 }
 
-static int missing(const char *path) {
+static int missing(const char *path)
+{
     ctl_fail(0, "there is no %s here", path);
     fputs("Next: `musterctl init` writes one for the app in this folder; or say which file.\n", stderr);
     return EXIT_USAGE;
 }
 
-static void find_owner(const char *path, struct sources *s) {
+static void find_owner(const char *path, struct sources *s)
+{
     struct stat st;
     s->owner_uid = geteuid(), s->owner_gid = getegid();
     if (s->owner_uid == 0 && stat(path, &st) == 0) s->owner_uid = st.st_uid, s->owner_gid = st.st_gid;
 }
 
-int sources_load(const char *path, struct sources *ret) {
+int sources_load(const char *path, struct sources *ret)
+{
     struct sources s = { .shown = path ? path : "muster.yaml" };
     struct config_errors errs = { 0 };
     int status = EXIT_DONE;
@@ -48,14 +52,16 @@ int sources_load(const char *path, struct sources *ret) {
     return status;
 }
 
-void sources_done(struct sources *s) {
+void sources_done(struct sources *s)
+{
     free(s->path);
     config_done(&s->config);
     config_files_done(&s->files);
     memset(s, 0, sizeof *s);
 }
 
-json_t *sources_body(const struct sources *s, bool dry_run) {
+json_t *sources_body(const struct sources *s, bool dry_run)
+{
     const char *path = getenv("PATH");
     json_t *files = json_array();
     for (size_t i = 0; i < s->files.n; i++) {
@@ -66,7 +72,8 @@ json_t *sources_body(const struct sources *s, bool dry_run) {
                      "owner_gid", (json_int_t)s->owner_gid, "path_env", path, "dry_run", (int)dry_run);
 }
 
-void sources_describe(const struct sources *s, struct strbuf *out) {
+void sources_describe(const struct sources *s, struct strbuf *out)
+{
     size_t n = s->config.service_n, b = s->config.balancer_n;
     strbuf_printf(out, "%zu service%s", n, n == 1 ? "" : "s");
     for (size_t i = 0; i < n && i < 8; i++) strbuf_printf(out, "%s%s", i ? ", " : " (", s->config.services[i].name);
@@ -74,7 +81,8 @@ void sources_describe(const struct sources *s, struct strbuf *out) {
     if (b) strbuf_printf(out, ", %zu balancer%s", b, b == 1 ? "" : "s");
 }
 
-void sources_note_root(const struct sources *s) {
+void sources_note_root(const struct sources *s)
+{
     if (s->owner_uid != 0) return;
     for (size_t i = 0; i < s->config.service_n; i++) {
         if (s->config.services[i].user) continue;

@@ -12,7 +12,8 @@ struct row { struct cell cells[TABLE_COLUMNS_MAX]; };
 struct table { struct table_column columns[TABLE_COLUMNS_MAX]; size_t column_n; struct row *rows; size_t row_n, row_cap; };
 struct layout { bool shown[TABLE_COLUMNS_MAX]; size_t width[TABLE_COLUMNS_MAX]; size_t gap; size_t flow_width; /* 0: no limit */ };
 
-struct table *table_new(const struct table_column *columns, size_t n) {
+struct table *table_new(const struct table_column *columns, size_t n)
+{
     assert(n <= TABLE_COLUMNS_MAX);
     struct table *t = xcalloc(1, sizeof *t);
     memcpy(t->columns, columns, n * sizeof *columns);
@@ -20,7 +21,8 @@ struct table *table_new(const struct table_column *columns, size_t n) {
     return t;
 }
 
-void table_free(struct table *t) {
+void table_free(struct table *t)
+{
     if (!t) return;
     for (size_t r = 0; r < t->row_n; r++)
         for (size_t c = 0; c < t->column_n; c++) free(t->rows[r].cells[c].text);
@@ -28,7 +30,8 @@ void table_free(struct table *t) {
     free(t);
 }
 
-void table_row(struct table *t) {
+void table_row(struct table *t)
+{
     if (t->row_n == t->row_cap) {
         t->row_cap = t->row_cap ? 2 * t->row_cap : 16;
         t->rows = xrealloc(t->rows, t->row_cap * sizeof *t->rows);
@@ -36,14 +39,16 @@ void table_row(struct table *t) {
     memset(&t->rows[t->row_n++], 0, sizeof *t->rows);
 }
 
-void table_cell(struct table *t, size_t column, enum color color, const char *text) {
+void table_cell(struct table *t, size_t column, enum color color, const char *text)
+{
     assert(t->row_n > 0 && column < t->column_n);
     struct cell *c = &t->rows[t->row_n - 1].cells[column];
     free(c->text);
     *c = (struct cell){ .text = escape_line(text), .color = color };
 }
 
-void table_cellf(struct table *t, size_t column, enum color color, const char *fmt, ...) {
+void table_cellf(struct table *t, size_t column, enum color color, const char *fmt, ...)
+{
     cleanup_strbuf struct strbuf b = STRBUF_INIT;
     va_list ap;
     va_start(ap, fmt);
@@ -54,19 +59,22 @@ void table_cellf(struct table *t, size_t column, enum color color, const char *f
 
 size_t table_rows(const struct table *t) { return t->row_n; }
 
-static const char *cell_text(const struct table *t, size_t row, size_t column) {
+static const char *cell_text(const struct table *t, size_t row, size_t column)
+{
     const char *s = t->rows[row].cells[column].text;
     return s ? s : "";
 }
 
-static size_t natural_width(const struct table *t, size_t column) {
+static size_t natural_width(const struct table *t, size_t column)
+{
     size_t w = utf8_columns(t->columns[column].title);
     for (size_t r = 0; r < t->row_n; r++) w = MAX_OF(w, utf8_columns(cell_text(t, r, column)));
     return w;
 }
 
 /* Columns needed, the flowing one counted with what it should at least have. */
-static size_t needed(const struct table *t, const struct layout *l) {
+static size_t needed(const struct table *t, const struct layout *l)
+{
     size_t sum = 0, shown = 0;
     for (size_t c = 0; c < t->column_n; c++) {
         if (!l->shown[c]) continue;
@@ -76,7 +84,8 @@ static size_t needed(const struct table *t, const struct layout *l) {
     return sum + (shown > 1 ? (shown - 1) * l->gap : 0);
 }
 
-static int lowest_priority(const struct table *t, const struct layout *l) {
+static int lowest_priority(const struct table *t, const struct layout *l)
+{
     int lowest = -1;
     for (size_t c = 0; c < t->column_n; c++) {
         if (!l->shown[c] || t->columns[c].priority >= TABLE_KEEP) continue;
@@ -86,7 +95,8 @@ static int lowest_priority(const struct table *t, const struct layout *l) {
 }
 
 /* What is kept and still too wide gives way: the widest column that does not flow is cut, down to 4. */
-static void squeeze(const struct table *t, struct layout *l, size_t width) {
+static void squeeze(const struct table *t, struct layout *l, size_t width)
+{
     while (needed(t, l) > width) {
         int widest = -1;
         for (size_t c = 0; c < t->column_n; c++)
@@ -96,7 +106,8 @@ static void squeeze(const struct table *t, struct layout *l, size_t width) {
     }
 }
 
-static void choose(const struct table *t, size_t width, struct layout *l) {
+static void choose(const struct table *t, size_t width, struct layout *l)
+{
     *l = (struct layout){ .gap = 2 };
     for (size_t c = 0; c < t->column_n; c++) l->shown[c] = t->columns[c].priority != 0, l->width[c] = natural_width(t, c);
     if (width == 0) return;
@@ -116,7 +127,8 @@ static void choose(const struct table *t, size_t width, struct layout *l) {
 }
 
 /* Bytes of the next line of a flowing text: up to the last blank that fits; a word that is too long is broken. */
-static size_t flow_line(const char *s, size_t columns) {
+static size_t flow_line(const char *s, size_t columns)
+{
     size_t fit = utf8_fit(s, columns);
     if (!s[fit]) return fit;
     for (size_t i = fit; i > 0; i--)
@@ -124,7 +136,8 @@ static size_t flow_line(const char *s, size_t columns) {
     return fit ? fit : strlen(s);
 }
 
-static void put_padded(const struct look *look, const char *s, size_t len, size_t width, bool right, bool last, enum color color, struct strbuf *out) {
+static void put_padded(const struct look *look, const char *s, size_t len, size_t width, bool right, bool last, enum color color, struct strbuf *out)
+{
     cleanup_free char *text = xstrndup(s, len);
     size_t columns = utf8_columns(text), pad = width > columns ? width - columns : 0;
     if (right) strbuf_printf(out, "%*s", (int)pad, "");
@@ -132,7 +145,8 @@ static void put_padded(const struct look *look, const char *s, size_t len, size_
     if (!right && !last) strbuf_printf(out, "%*s", (int)pad, "");
 }
 
-static void put_cell(const struct look *look, const char *s, size_t width, bool right, bool last, enum color color, struct strbuf *out) {
+static void put_cell(const struct look *look, const char *s, size_t width, bool right, bool last, enum color color, struct strbuf *out)
+{
     if (utf8_columns(s) <= width || width == 0) {
         put_padded(look, s, strlen(s), width, right, last, color, out);
         return;
@@ -143,13 +157,15 @@ static void put_cell(const struct look *look, const char *s, size_t width, bool 
     put_padded(look, cut.s, cut.len, width, right, last, color, out);
 }
 
-static void trim_line(struct strbuf *out, size_t from) {
+static void trim_line(struct strbuf *out, size_t from)
+{
     while (out->len > from && out->s[out->len - 1] == ' ') out->s[--out->len] = '\0';
     strbuf_putc(out, '\n');
 }
 
 /* One row; row < 0 is the titles. */
-static void put_row(const struct table *t, const struct layout *l, const struct look *look, long row, struct strbuf *out) {
+static void put_row(const struct table *t, const struct layout *l, const struct look *look, long row, struct strbuf *out)
+{
     size_t from = out->len, at = 0, flow_at = 0;
     const char *rest = "";
     enum color flow_color = COLOR_NONE;
@@ -178,7 +194,8 @@ static void put_row(const struct table *t, const struct layout *l, const struct 
     }
 }
 
-void table_print(const struct table *t, const struct look *look, size_t rows_max, struct strbuf *out) {
+void table_print(const struct table *t, const struct look *look, size_t rows_max, struct strbuf *out)
+{
     struct layout l;
     choose(t, look->width, &l);
     put_row(t, &l, look, -1, out);

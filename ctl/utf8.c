@@ -2,7 +2,8 @@
 #include <string.h>
 #include "base/cleanup.h"
 
-size_t utf8_decode(const char *s, size_t n, uint32_t *ret) {
+size_t utf8_decode(const char *s, size_t n, uint32_t *ret)
+{
     static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
     const unsigned char *u = (const unsigned char *)s;
     size_t len = u[0] < 0x80 ? 1 : (u[0] & 0xe0) == 0xc0 ? 2 : (u[0] & 0xf0) == 0xe0 ? 3 : (u[0] & 0xf8) == 0xf0 ? 4 : 0;
@@ -19,13 +20,15 @@ size_t utf8_decode(const char *s, size_t n, uint32_t *ret) {
 
 struct range { uint32_t from, to; };
 
-static int in_ranges(uint32_t cp, const struct range *r, size_t n) {
+static int in_ranges(uint32_t cp, const struct range *r, size_t n)
+{
     for (size_t i = 0; i < n; i++)
         if (cp >= r[i].from && cp <= r[i].to) return 1;
     return 0;
 }
 
-unsigned utf8_width(uint32_t cp) {
+unsigned utf8_width(uint32_t cp)
+{
     /* The blocks that matter, from UAX #11 (East Asian Width) and the general category Mn/Cf. */
     static const struct range zero[] = { { 0x300, 0x36f }, { 0x483, 0x489 }, { 0x591, 0x5bd }, { 0x610, 0x61a }, { 0x64b, 0x65f },
         { 0x200b, 0x200f }, { 0x202a, 0x202e }, { 0x2060, 0x206f }, { 0x20d0, 0x20f0 }, { 0xfe00, 0xfe0f }, { 0xfe20, 0xfe2f }, { 0xfeff, 0xfeff } };
@@ -37,14 +40,16 @@ unsigned utf8_width(uint32_t cp) {
     return in_ranges(cp, wide, ARRAY_LEN(wide)) ? 2 : 1;
 }
 
-static size_t step(const char *s, size_t left, unsigned *ret_width) {
+static size_t step(const char *s, size_t left, unsigned *ret_width)
+{
     uint32_t cp;
     size_t len = utf8_decode(s, left, &cp);
     *ret_width = len ? utf8_width(cp) : 1;
     return len ? len : 1;
 }
 
-size_t utf8_columns(const char *s) {
+size_t utf8_columns(const char *s)
+{
     size_t left = strlen(s), columns = 0;
     while (left) {
         unsigned w;
@@ -54,7 +59,8 @@ size_t utf8_columns(const char *s) {
     return columns;
 }
 
-size_t utf8_fit(const char *s, size_t columns) {
+size_t utf8_fit(const char *s, size_t columns)
+{
     size_t left = strlen(s), at = 0;
     while (at < left) {
         unsigned w;

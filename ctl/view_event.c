@@ -7,7 +7,8 @@
 #include "ctl/jget.h"
 #include "ctl/view_status.h"
 
-static void add_time(const char *rfc3339, bool utc, struct strbuf *out) {
+static void add_time(const char *rfc3339, bool utc, struct strbuf *out)
+{
     int64_t ms;
     struct tm tm;
     time_t s;
@@ -25,14 +26,16 @@ static void add_time(const char *rfc3339, bool utc, struct strbuf *out) {
     strbuf_puts(out, text);
 }
 
-static enum color level_color(const json_t *event) {
+static enum color level_color(const json_t *event)
+{
     const char *level = jget_str(event, "level");
     if (strcmp(level, "error") == 0) return COLOR_RED;
     if (strcmp(level, "warning") == 0) return COLOR_YELLOW;
     return strcmp(jget_str(event, "kind"), "ready") == 0 ? COLOR_GREEN : COLOR_NONE;
 }
 
-void view_event_line(const json_t *event, const struct look *look, bool utc, struct strbuf *out) {
+void view_event_line(const json_t *event, const struct look *look, bool utc, struct strbuf *out)
+{
     cleanup_free char *subject = escape_line(jget_str(event, "subject")), *kind = escape_line(jget_str(event, "kind"));
     cleanup_free char *text = escape_line(jget_str(event, "text"));
     enum color color = level_color(event);
@@ -46,7 +49,8 @@ void view_event_line(const json_t *event, const struct look *look, bool utc, str
     strbuf_printf(out, "%s\n", look_end(look, color));
 }
 
-void view_diff(const char *diff, const struct look *look, struct strbuf *out) {
+void view_diff(const char *diff, const struct look *look, struct strbuf *out)
+{
     for (const char *end; *diff; diff = *end ? end + 1 : end) {
         end = diff + strcspn(diff, "\n");
         cleanup_free char *raw = xstrndup(diff, (size_t)(end - diff)), *line = escape_line(raw);
@@ -57,13 +61,15 @@ void view_diff(const char *diff, const struct look *look, struct strbuf *out) {
 }
 
 /* --- explain ---------------------------------------------------------------------------------------- */
-static void add_figure(double v, struct strbuf *out) {
+static void add_figure(double v, struct strbuf *out)
+{
     if (isnan(v)) strbuf_puts(out, "unknown");
     else strbuf_printf(out, v == floor(v) || fabs(v) >= 100 ? "%.0f" : "%.1f", v);
 }
 
 /* "cpu: 81 (target 60) -> 4 instances; 1 without a figure; within tolerance" */
-static void add_rule(const json_t *rule, const struct look *look, struct strbuf *out) {
+static void add_rule(const json_t *rule, const struct look *look, struct strbuf *out)
+{
     cleanup_free char *metric = escape_line(jget_str(rule, "metric")), *verdict = escape_line(jget_str(rule, "verdict"));
     double quantile = jget_num(rule, "quantile");
     long long missing = jget_int(rule, "missing", 0), proposal = jget_int(rule, "proposal", 0);
@@ -80,7 +86,8 @@ static void add_rule(const json_t *rule, const struct look *look, struct strbuf 
     strbuf_printf(out, "%s\n", look_end(look, ok ? COLOR_NONE : COLOR_DIM));
 }
 
-static void add_decision(const json_t *d, const struct look *look, struct strbuf *out) {
+static void add_decision(const json_t *d, const struct look *look, struct strbuf *out)
+{
     cleanup_free char *text = escape_line(jget_str(d, "text"));
     char age[16];
     size_t i;
@@ -100,7 +107,8 @@ static void add_decision(const json_t *d, const struct look *look, struct strbuf
     strbuf_putc(out, '\n');
 }
 
-void view_explain(const json_t *answer, const struct look *look, struct strbuf *out) {
+void view_explain(const json_t *answer, const struct look *look, struct strbuf *out)
+{
     cleanup_free char *name = escape_line(jget_str(answer, "name")), *state = escape_line(jget_str(answer, "state"));
     cleanup_free char *reason = escape_line(jget_str(answer, "reason"));
     const json_t *decisions = json_object_get(answer, "decisions");

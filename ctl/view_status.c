@@ -23,48 +23,56 @@ static const struct table_column columns[C_COUNT] = {
     [C_REASON]   = { "REASON",   TABLE_KEEP, false, true },
 };
 
-void view_age(const char *rfc3339, int64_t now_ms, char *ret, size_t size) {
+void view_age(const char *rfc3339, int64_t now_ms, char *ret, size_t size)
+{
     int64_t at;
     if (!*rfc3339 || clock_parse_rfc3339(rfc3339, &at) < 0) (void)snprintf(ret, size, "-");
     else num_human_age(now_ms > at ? now_ms - at : 0, ret, size);
 }
 
-static void cell_int(struct table *t, enum column c, long long v, long long none) {
+static void cell_int(struct table *t, enum column c, long long v, long long none)
+{
     if (v == none) table_cell(t, c, COLOR_NONE, "-");
     else table_cellf(t, c, COLOR_NONE, "%lld", v);
 }
 
-static void cell_cpu(struct table *t, double pct) {
+static void cell_cpu(struct table *t, double pct)
+{
     if (isnan(pct)) table_cell(t, C_CPU, COLOR_NONE, "-");
     else table_cellf(t, C_CPU, COLOR_NONE, "%.0f%%", pct);
 }
 
-static void cell_memory(struct table *t, double bytes) {
+static void cell_memory(struct table *t, double bytes)
+{
     char text[24] = "-";
     if (!isnan(bytes) && bytes >= 0) num_human_size((uint64_t)bytes, text, sizeof text);
     table_cell(t, C_MEM, COLOR_NONE, text);
 }
 
-static void cell_figure(struct table *t, size_t c, double v, const char *unit) {
+static void cell_figure(struct table *t, size_t c, double v, const char *unit)
+{
     if (isnan(v)) table_cell(t, c, COLOR_NONE, "-");
     else table_cellf(t, c, COLOR_NONE, v < 10 && v > 0 ? "%.1f%s" : "%.0f%s", v, unit);
 }
 
-static struct table *main_table(struct view_options o) {
+static struct table *main_table(struct view_options o)
+{
     struct table_column shown[C_COUNT];
     memcpy(shown, columns, sizeof shown);
     if (!o.wide && !o.brief) shown[C_P95].priority = 0;
     return table_new(shown, C_COUNT);
 }
 
-static void cell_state(struct table *t, const struct look *look, const char *state) {
+static void cell_state(struct table *t, const struct look *look, const char *state)
+{
     cleanup_strbuf struct strbuf b = STRBUF_INIT;
     look_add_state(look, state, &b);
     table_cell(t, C_STATE, look_state_color(state), strbuf_str(&b));
 }
 
 /* "http://127.0.0.1:8080/" -> 8080; -1 if it says none. */
-static long long url_port(const char *url) {
+static long long url_port(const char *url)
+{
     const char *host = strstr(url, "://"), *colon;
     uint64_t port;
     char digits[8] = "";
@@ -75,7 +83,8 @@ static long long url_port(const char *url) {
     return num_u64(digits, &port) == 0 ? (long long)port : -1;
 }
 
-static double sum_of(const json_t *instances, const char *key) {
+static double sum_of(const json_t *instances, const char *key)
+{
     double sum = NAN;
     size_t i;
     json_t *in;
@@ -86,7 +95,8 @@ static double sum_of(const json_t *instances, const char *key) {
     return sum;
 }
 
-static void instance_row(struct table *t, const struct look *look, const json_t *in, const char *indent) {
+static void instance_row(struct table *t, const struct look *look, const json_t *in, const char *indent)
+{
     char up[16];
     char next[16];
     cleanup_free char *reason = view_words_reason(in);
@@ -108,7 +118,8 @@ static void instance_row(struct table *t, const struct look *look, const json_t 
     else table_cell(t, C_REASON, COLOR_NONE, *reason ? reason : ready ? jget_str(in, "text") : "");
 }
 
-static void service_row(struct table *t, const struct look *look, const json_t *s) {
+static void service_row(struct table *t, const struct look *look, const json_t *s)
+{
     const json_t *instances = json_object_get(s, "instances");
     cleanup_free char *reason = view_words_reason(s);
     long long ready = jget_int(s, "ready", 0), desired = jget_int(s, "desired", 0);
@@ -127,7 +138,8 @@ static void service_row(struct table *t, const struct look *look, const json_t *
     else if (jget_bool(s, "held")) table_cellf(t, C_REASON, COLOR_NONE, "held at %lld by `scale`", desired);
 }
 
-static void problem_lines(const json_t *status, const struct look *look, struct strbuf *out) {
+static void problem_lines(const json_t *status, const struct look *look, struct strbuf *out)
+{
     size_t i;
     json_t *p, *b;
     json_array_foreach(json_object_get(status, "problems"), i, p) {
@@ -141,7 +153,8 @@ static void problem_lines(const json_t *status, const struct look *look, struct 
     }
 }
 
-static void traffic_table(const json_t *status, const struct look *look, struct strbuf *out) {
+static void traffic_table(const json_t *status, const struct look *look, struct strbuf *out)
+{
     static const struct table_column traffic[] = {
         { "SERVICE", TABLE_KEEP, false, false }, { "REQ/S", 90, true, false }, { "ERR/S", 80, true, false }, { "IN-FLIGHT", 50, true, false },
         { "QUEUE", 60, true, false }, { "P50", 30, true, false }, { "P95", 85, true, false }, { "P99", 20, true, false }, { "URL", TABLE_KEEP, false, true } };
@@ -161,7 +174,8 @@ static void traffic_table(const json_t *status, const struct look *look, struct 
     table_print(t, look, 0, out);
 }
 
-void view_summary(const json_t *status, struct strbuf *out) {
+void view_summary(const json_t *status, struct strbuf *out)
+{
     const json_t *services = json_object_get(status, "services");
     long long ready = 0, desired = 0;
     size_t i, n = json_array_size(services);
@@ -170,7 +184,8 @@ void view_summary(const json_t *status, struct strbuf *out) {
     strbuf_printf(out, "%zu service%s, %lld of %lld instance%s ready", n, n == 1 ? "" : "s", ready, desired, desired == 1 ? "" : "s");
 }
 
-void view_status(const json_t *status, const struct look *look_in, struct view_options o, struct strbuf *out) {
+void view_status(const json_t *status, const struct look *look_in, struct view_options o, struct strbuf *out)
+{
     struct look look = *look_in;
     const json_t *services = json_object_get(status, "services");
     size_t i, j;
@@ -195,13 +210,15 @@ void view_status(const json_t *status, const struct look *look_in, struct view_o
 }
 
 /* --- ps and top ------------------------------------------------------------------------------------ */
-static int by_cpu(const void *a, const void *b) {
+static int by_cpu(const void *a, const void *b)
+{
     double x = jget_num(*(json_t *const *)a, "cpu_pct"), y = jget_num(*(json_t *const *)b, "cpu_pct");
     x = isnan(x) ? -1 : x, y = isnan(y) ? -1 : y;
     return x < y ? 1 : x > y ? -1 : strcmp(jget_str(*(json_t *const *)a, "name"), jget_str(*(json_t *const *)b, "name"));
 }
 
-void view_instances(const json_t *status, const struct look *look_in, struct view_options o, enum view_order order, struct strbuf *out) {
+void view_instances(const json_t *status, const struct look *look_in, struct view_options o, enum view_order order, struct strbuf *out)
+{
     struct look look = *look_in;
     size_t i, j, n = 0, cap = 0;
     json_t *s, *in;

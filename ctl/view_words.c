@@ -10,17 +10,20 @@
 
 enum { TROUBLE_SHOWN = 5, LINES_SHOWN = 3 };
 
-void view_words_empty(struct strbuf *out) {
+void view_words_empty(struct strbuf *out)
+{
     strbuf_puts(out, "No services yet.\nNext: `musterctl apply -f muster.yaml`; `musterctl init` writes such a file for your app.\n");
 }
 
-bool view_words_in_trouble(const json_t *in) {
+bool view_words_in_trouble(const json_t *in)
+{
     const char *state = jget_str(in, "state");
     if (strcmp(state, "backoff") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "unready") == 0) return true;
     return strcmp(state, "starting") == 0 && jget_int(in, "fails", 0) > 0;      /* a first start that waits for its port is no trouble */
 }
 
-char *view_words_reason(const json_t *in) {
+char *view_words_reason(const json_t *in)
+{
     char *text = escape_line(jget_str(in, "reason")), *next = strstr(text, "next try in ");
     if (!next) return text;
     while (next > text && strchr(" ,;", next[-1])) next--;
@@ -28,7 +31,8 @@ char *view_words_reason(const json_t *in) {
     return text;
 }
 
-void view_words_next_try(const json_t *in, int64_t now_ms, char *ret, size_t size) {
+void view_words_next_try(const json_t *in, int64_t now_ms, char *ret, size_t size)
+{
     const char *next = jget_str(in, "next_try");
     int64_t at;
     (void)snprintf(ret, size, "%s", "");
@@ -37,14 +41,16 @@ void view_words_next_try(const json_t *in, int64_t now_ms, char *ret, size_t siz
     else num_human_age(at - now_ms + 999, ret, size);
 }
 
-static void add_next_try(const json_t *in, const struct look *look, struct strbuf *out) {
+static void add_next_try(const json_t *in, const struct look *look, struct strbuf *out)
+{
     char when[16];
     view_words_next_try(in, look->now_ms, when, sizeof when);
     if (*when) strbuf_printf(out, "    next try: %s%s\n", strcmp(when, "now") == 0 ? "" : "in ", when);
 }
 
 /* Behind the timestamp, if the line begins with one: the last lines are recent anyway, and room is scarce. */
-static const char *skip_timestamp(const char *line) {
+static const char *skip_timestamp(const char *line)
+{
     char stamp[40] = "";
     int64_t ms;
     size_t n = strcspn(line, " ");
@@ -54,7 +60,8 @@ static const char *skip_timestamp(const char *line) {
 }
 
 /* Log lines are cut to the width rather than wrapped by the terminal: their place here is a glance, the whole is in the log. */
-static void add_last_lines(const json_t *in, const struct look *look, struct strbuf *out) {
+static void add_last_lines(const json_t *in, const struct look *look, struct strbuf *out)
+{
     const json_t *lines = json_object_get(in, "last_lines");
     size_t n = json_array_size(lines), from = n > LINES_SHOWN ? n - LINES_SHOWN : 0;
     if (n) strbuf_puts(out, "    last lines of its log:\n");
@@ -66,7 +73,8 @@ static void add_last_lines(const json_t *in, const struct look *look, struct str
     }
 }
 
-static void add_trouble(const json_t *in, const struct look *look, struct strbuf *out) {
+static void add_trouble(const json_t *in, const struct look *look, struct strbuf *out)
+{
     cleanup_free char *name = escape_line(jget_str(in, "name")), *reason = view_words_reason(in);
     cleanup_free char *exit = escape_line(jget_str(in, "last_exit")), *log = escape_line(jget_str(in, "log"));
     const char *state = jget_str(in, "state");
@@ -81,7 +89,8 @@ static void add_trouble(const json_t *in, const struct look *look, struct strbuf
     if (*log) strbuf_printf(out, "    log: %s\n", log);
 }
 
-void view_trouble(const json_t *status, const struct look *look, struct strbuf *out) {
+void view_trouble(const json_t *status, const struct look *look, struct strbuf *out)
+{
     size_t i, j, n = 0;
     json_t *s, *in;
     json_array_foreach(json_object_get(status, "services"), i, s) {
@@ -93,7 +102,8 @@ void view_trouble(const json_t *status, const struct look *look, struct strbuf *
     if (n > TROUBLE_SHOWN) strbuf_printf(out, "\n  (%zu more in trouble; `musterctl status SERVICE` shows one service)\n", n - TROUBLE_SHOWN);
 }
 
-static const json_t *first_in_state(const json_t *services, const char *state) {
+static const json_t *first_in_state(const json_t *services, const char *state)
+{
     size_t i;
     json_t *s;
     json_array_foreach(services, i, s)
@@ -101,7 +111,8 @@ static const json_t *first_in_state(const json_t *services, const char *state) {
     return NULL;
 }
 
-static const char *first_url(const json_t *services) {
+static const char *first_url(const json_t *services)
+{
     size_t i;
     json_t *s;
     json_array_foreach(services, i, s)
@@ -110,7 +121,8 @@ static const char *first_url(const json_t *services) {
 }
 
 /* One sentence on how it stands, one on what to do: the most pressing only. */
-void view_words_advice(const json_t *status, const struct look *look, struct strbuf *out) {
+void view_words_advice(const json_t *status, const struct look *look, struct strbuf *out)
+{
     const json_t *services = json_object_get(status, "services"), *s;
     cleanup_free char *url = escape_line(first_url(services));
     bool calm = !first_in_state(services, "paused") && !first_in_state(services, "degraded") && !first_in_state(services, "rolling");

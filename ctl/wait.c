@@ -13,7 +13,8 @@ enum { POLL_MS = 150, BAD_FOR_MS = 1000, BAR = 20 };
 
 static bool is_state(const json_t *o, const char *state) { return strcmp(jget_str(o, "state"), state) == 0; }
 
-static const json_t *worst_instance(const json_t *service) {
+static const json_t *worst_instance(const json_t *service)
+{
     const json_t *worst = NULL;
     size_t i;
     json_t *in;
@@ -24,7 +25,8 @@ static const json_t *worst_instance(const json_t *service) {
     return worst;
 }
 
-static bool failed_now(const json_t *s) {
+static bool failed_now(const json_t *s)
+{
     size_t i;
     json_t *in;
     json_array_foreach(json_object_get(s, "instances"), i, in)
@@ -32,7 +34,8 @@ static bool failed_now(const json_t *s) {
     return false;
 }
 
-static bool all_ended(const json_t *s) {
+static bool all_ended(const json_t *s)
+{
     size_t i;
     json_t *in;
     json_array_foreach(json_object_get(s, "instances"), i, in)
@@ -40,7 +43,8 @@ static bool all_ended(const json_t *s) {
     return true;
 }
 
-static bool all_ready(const json_t *s) {
+static bool all_ready(const json_t *s)
+{
     long long ready = 0;
     size_t i;
     json_t *in;
@@ -51,14 +55,16 @@ static bool all_ready(const json_t *s) {
     return is_state(s, "steady") && ready >= jget_int(s, "desired", 0) && jget_int(s, "ready", 0) >= jget_int(s, "desired", 0);
 }
 
-static enum wait_verdict judge_one(const json_t *s) {
+static enum wait_verdict judge_one(const json_t *s)
+{
     if (is_state(s, "paused") || failed_now(s)) return WAIT_BAD;
     if (jget_bool(s, "stopped") || is_state(s, "stopped")) return all_ended(s) ? WAIT_DONE : WAIT_ON;
     if (is_state(s, "deleting")) return WAIT_ON;
     return all_ready(s) ? WAIT_DONE : WAIT_ON;
 }
 
-static void add_why(const json_t *s, struct strbuf *why) {
+static void add_why(const json_t *s, struct strbuf *why)
+{
     const json_t *in = worst_instance(s);
     cleanup_free char *name = escape_line(jget_str(s, "name")), *reason = view_words_reason(s);
     strbuf_printf(why, "%s is %s", name, jget_str(s, "state"));
@@ -71,7 +77,8 @@ static void add_why(const json_t *s, struct strbuf *why) {
     strbuf_putc(why, '\n');
 }
 
-enum wait_verdict wait_judge(const json_t *status, const char *service, struct strbuf *why) {
+enum wait_verdict wait_judge(const json_t *status, const char *service, struct strbuf *why)
+{
     enum wait_verdict all = WAIT_DONE;
     size_t i;
     json_t *s;
@@ -84,7 +91,8 @@ enum wait_verdict wait_judge(const json_t *status, const char *service, struct s
     return all;
 }
 
-void wait_progress(const json_t *status, const char *service, struct strbuf *out) {
+void wait_progress(const json_t *status, const char *service, struct strbuf *out)
+{
     long long ready = 0, desired = 0;
     const json_t *trouble = NULL, *busy = NULL;
     size_t i;
@@ -107,7 +115,8 @@ void wait_progress(const json_t *status, const char *service, struct strbuf *out
 }
 
 /* One line that overwrites itself on a terminal; elsewhere a line for each change. */
-static void show(const struct look *err, struct strbuf *line, struct strbuf *last) {
+static void show(const struct look *err, struct strbuf *line, struct strbuf *last)
+{
     if (strcmp(strbuf_str(line), strbuf_str(last)) == 0) return;
     if (err->terminal) {
         cleanup_strbuf struct strbuf clipped = STRBUF_INIT;
@@ -122,7 +131,8 @@ static void show(const struct look *err, struct strbuf *line, struct strbuf *las
     strbuf_puts(last, strbuf_str(line));
 }
 
-static int ended(struct ctl *c, const json_t *status, const char *service, enum wait_verdict verdict, int64_t waited_ms, int64_t timeout_ms) {
+static int ended(struct ctl *c, const json_t *status, const char *service, enum wait_verdict verdict, int64_t waited_ms, int64_t timeout_ms)
+{
     cleanup_strbuf struct strbuf why = STRBUF_INIT, text = STRBUF_INIT;
     char time[16];
     wait_judge(status, service, &why);
@@ -144,7 +154,8 @@ static int ended(struct ctl *c, const json_t *status, const char *service, enum 
     return EXIT_TIMED_OUT;
 }
 
-int wait_ready(struct ctl *c, const char *service, int64_t timeout_ms) {
+int wait_ready(struct ctl *c, const char *service, int64_t timeout_ms)
+{
     int64_t start = clock_mono_ms(), bad_since = -1;
     struct look err = look_detect(STDERR_FILENO);
     cleanup_strbuf struct strbuf line = STRBUF_INIT, last = STRBUF_INIT;

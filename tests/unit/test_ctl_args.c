@@ -8,11 +8,13 @@
 #include <cmocka.h>
 #include "base/cleanup.h"
 #include "ctl/command.h"
+#include "ctl/help.h"
 
 static const struct opt opts[] = { { 'f', "file", "FILE", "" }, { 'w', "wait", NULL, "" }, { 'n', "lines", "N", "" }, { 'a', "all", NULL, "" } };
 
 /* Words separated by blanks, as argv. */
-static int parse(const char *line, struct args *ret, struct err *e) {
+static int parse(const char *line, struct args *ret, struct err *e)
+{
     static char copy[256];
     static char *argv[32];
     int argc = 0;
@@ -23,7 +25,8 @@ static int parse(const char *line, struct args *ret, struct err *e) {
     return args_parse(opts, ARRAY_LEN(opts), argc, argv, ret, e);
 }
 
-static void good_lines(void **state) {
+static void good_lines(void **state)
+{
     (void)state;
     static const struct { const char *line, *file, *lines; bool wait, all; size_t pos, rest; } rows[] = {
         { "", NULL, NULL, false, false, 0, 0 },
@@ -54,7 +57,8 @@ static void good_lines(void **state) {
     }
 }
 
-static void bad_lines_say_what_and_what_was_meant(void **state) {
+static void bad_lines_say_what_and_what_was_meant(void **state)
+{
     (void)state;
     static const struct { const char *line, *says; } rows[] = {
         { "--wiat", "did you mean `--wait`" }, { "--fil x", "did you mean `--file`" }, { "--xyzzy", "unknown option `--xyzzy`" },
@@ -69,7 +73,8 @@ static void bad_lines_say_what_and_what_was_meant(void **state) {
     }
 }
 
-static void too_many_arguments_are_refused(void **state) {
+static void too_many_arguments_are_refused(void **state)
+{
     (void)state;
     char *argv[ARGS_MAX + 2];
     struct args a;
@@ -79,7 +84,8 @@ static void too_many_arguments_are_refused(void **state) {
     assert_int_equal(args_parse(opts, ARRAY_LEN(opts), ARGS_MAX + 1, argv, &a, &e), -EINVAL);
 }
 
-static void every_command_is_whole(void **state) {
+static void every_command_is_whole(void **state)
+{
     (void)state;
     for (size_t i = 0; i < command_n; i++) {
         const struct command *c = &commands[i];
@@ -103,7 +109,24 @@ static void every_command_is_whole(void **state) {
     }
 }
 
-static void mistyped_commands(void **state) {
+static void help_fits_the_terminal(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < command_n; i++) {
+        cleanup_strbuf struct strbuf out = STRBUF_INIT;
+        bool examples = false;
+        char *save = NULL;
+        help_render(&commands[i], 80, &out);
+        for (char *line = strtok_r(out.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+            if (strncmp(line, "Examples:", 9) == 0) examples = true;
+            else if (line[0] != ' ') examples = false;
+            if (!examples && strlen(line) > 80) fail_msg("%s: %s", commands[i].name, line);
+        }
+    }
+}
+
+static void mistyped_commands(void **state)
+{
     (void)state;
     static const struct { const char *said, *want; } rows[] = { { "staus", "status" }, { "sclae", "scale" }, { "aply", "apply" }, { "lgos", "logs" }, { "exlpain", "explain" },
         { "ls", "ps" }, { "deploy", "apply" }, { "rm", "delete" }, { "tail", "logs" }, { "frobnicate", NULL } };
@@ -114,17 +137,19 @@ static void mistyped_commands(void **state) {
     }
 }
 
-static void names_that_may_go_into_a_path(void **state) {
+static void names_that_may_go_into_a_path(void **state)
+{
     (void)state;
     static const struct { const char *s; bool want; } rows[] = { { "api", true }, { "a-1", true }, { "", false }, { "api.1", false }, { "../x", false }, { "a/b", false }, { "a?b", false },
         { "API", false }, { "a b", false }, { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", true }, { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false } };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) assert_int_equal(ctl_is_name(rows[i].s), rows[i].want);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_lines), cmocka_unit_test(bad_lines_say_what_and_what_was_meant), cmocka_unit_test(too_many_arguments_are_refused),
-        cmocka_unit_test(every_command_is_whole), cmocka_unit_test(mistyped_commands), cmocka_unit_test(names_that_may_go_into_a_path),
+        cmocka_unit_test(every_command_is_whole), cmocka_unit_test(help_fits_the_terminal), cmocka_unit_test(mistyped_commands), cmocka_unit_test(names_that_may_go_into_a_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
