@@ -91,6 +91,7 @@ static int no_logs(struct ctl *c, const char *name)
     cleanup_free char *service = xstrndup(name, strcspn(name, "."));
     cleanup_free char *path = xasprintf("/v1/services/%s", service);
     int r = ctl_is_name(service) && client_alive(&c->paths) ? client_call(c->client, "GET", path, NULL, NULL, &e) : -ENOENT;
+    if (r == 0 && args_has(&c->args, "follow")) return EXIT_DONE;       /* it will */
     if (r == 0) return ctl_fail(EXIT_NO_SUCH, "%s has written no log yet (%s)", name, c->paths.log);
     if (client_alive(&c->paths)) return ctl_service_failed(c, service, -ENOENT, &e);
     cleanup_free char *shown = escape_line(name);

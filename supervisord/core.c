@@ -2,7 +2,8 @@
 #include <string.h>
 #include "supervisord/core_priv.h"
 
-struct controller *controller_new(struct controller_options o) {
+struct controller *controller_new(struct controller_options o)
+{
     struct controller *c = xcalloc(1, sizeof *c);
     c->epoch = o.epoch;
     c->revision = o.revision_start;
@@ -12,7 +13,8 @@ struct controller *controller_new(struct controller_options o) {
     return c;
 }
 
-void controller_balancer_free(struct balancer *b) {
+void controller_balancer_free(struct balancer *b)
+{
     if (!b)
         return;
     balancer_spec_done(&b->spec);
@@ -22,7 +24,8 @@ void controller_balancer_free(struct balancer *b) {
     free(b);
 }
 
-void controller_free(struct controller *c) {
+void controller_free(struct controller *c)
+{
     if (!c)
         return;
     for (size_t i = 0; i < c->svc_n; i++)
@@ -37,7 +40,8 @@ void controller_free(struct controller *c) {
 }
 
 /* --- the sets ------------------------------------------------------------------------------------------------ */
-static size_t service_index(const struct controller *c, const char *name) {
+static size_t service_index(const struct controller *c, const char *name)
+{
     size_t lo = 0, hi = c->svc_n;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
@@ -49,12 +53,14 @@ static size_t service_index(const struct controller *c, const char *name) {
     return lo;
 }
 
-struct service *controller_find(const struct controller *c, const char *name) {
+struct service *controller_find(const struct controller *c, const char *name)
+{
     size_t at = service_index(c, name);
     return at < c->svc_n && !strcmp(c->svc[at]->name, name) ? c->svc[at] : NULL;
 }
 
-static void drop_tomb(struct controller *c, const char *kind, const char *name) {
+static void drop_tomb(struct controller *c, const char *kind, const char *name)
+{
     for (size_t i = 0; i < c->tomb_n; i++)
         if (!strcmp(c->tombs[i].kind, kind) && !strcmp(c->tombs[i].name, name)) {
             c->tombs[i] = c->tombs[--c->tomb_n];
@@ -62,7 +68,8 @@ static void drop_tomb(struct controller *c, const char *kind, const char *name) 
         }
 }
 
-static void add_tomb(struct controller *c, const char *kind, const char *name) {
+static void add_tomb(struct controller *c, const char *kind, const char *name)
+{
     drop_tomb(c, kind, name);
     c->tombs = xrealloc(c->tombs, (c->tomb_n + 1) * sizeof *c->tombs);
     struct tomb *t = &c->tombs[c->tomb_n++];
@@ -70,7 +77,8 @@ static void add_tomb(struct controller *c, const char *kind, const char *name) {
     fixed_copy(t->name, sizeof t->name, name);
 }
 
-static void insert_service(struct controller *c, struct service *s) {
+static void insert_service(struct controller *c, struct service *s)
+{
     size_t at = service_index(c, s->name);
     c->svc = xrealloc(c->svc, (c->svc_n + 1) * sizeof *c->svc);
     memmove(&c->svc[at + 1], &c->svc[at], (c->svc_n - at) * sizeof *c->svc);
@@ -79,27 +87,31 @@ static void insert_service(struct controller *c, struct service *s) {
     drop_tomb(c, "service", s->name);
 }
 
-struct service *controller_add_service(struct controller *c, const char *name) {
+struct service *controller_add_service(struct controller *c, const char *name)
+{
     struct service *s = service_new(name);
     insert_service(c, s);
     return s;
 }
 
-static void remove_service(struct controller *c, size_t at) {
+static void remove_service(struct controller *c, size_t at)
+{
     add_tomb(c, "service", c->svc[at]->name);
     service_free(c->svc[at]);
     memmove(&c->svc[at], &c->svc[at + 1], (c->svc_n - at - 1) * sizeof *c->svc);
     c->svc_n--;
 }
 
-struct balancer *controller_find_balancer(const struct controller *c, const char *name) {
+struct balancer *controller_find_balancer(const struct controller *c, const char *name)
+{
     for (size_t i = 0; name && i < c->bal_n; i++)
         if (!strcmp(c->bal[i]->name, name))
             return c->bal[i];
     return NULL;
 }
 
-static void insert_balancer(struct controller *c, struct balancer *b) {
+static void insert_balancer(struct controller *c, struct balancer *b)
+{
     size_t at = 0;
     while (at < c->bal_n && strcmp(c->bal[at]->name, b->name) < 0)
         at++;
@@ -110,14 +122,16 @@ static void insert_balancer(struct controller *c, struct balancer *b) {
     drop_tomb(c, "balancer", b->name);
 }
 
-struct balancer *controller_add_balancer(struct controller *c, const char *name) {
+struct balancer *controller_add_balancer(struct controller *c, const char *name)
+{
     struct balancer *b = xcalloc(1, sizeof *b);
     fixed_copy(b->name, sizeof b->name, name);
     insert_balancer(c, b);
     return b;
 }
 
-void controller_remove_balancer(struct controller *c, struct balancer *b) {
+void controller_remove_balancer(struct controller *c, struct balancer *b)
+{
     add_tomb(c, "balancer", b->name);
     for (size_t i = 0; i < c->bal_n; i++)
         if (c->bal[i] == b) {
@@ -128,11 +142,13 @@ void controller_remove_balancer(struct controller *c, struct balancer *b) {
     controller_balancer_free(b);
 }
 
-struct balancer *controller_balancer_of(const struct controller *c, const struct service *s) {
+struct balancer *controller_balancer_of(const struct controller *c, const struct service *s)
+{
     return controller_find_balancer(c, s->target->spec.balance.with);
 }
 
-struct instance *controller_instance(const struct controller *c, const char *id, struct service **ret) {
+struct instance *controller_instance(const struct controller *c, const char *id, struct service **ret)
+{
     char name[NAME_LEN_MAX + 1];
     uint32_t slot;
     struct service *s = instance_id_parse(id, name, sizeof name, &slot) < 0 ? NULL : controller_find(c, name);
@@ -142,7 +158,8 @@ struct instance *controller_instance(const struct controller *c, const char *id,
 }
 
 /* --- small common things --------------------------------------------------------------------------------------- */
-uint64_t controller_bump(struct controller *c) {
+uint64_t controller_bump(struct controller *c)
+{
     if (!c->synced) {               /* nothing is sent that was made in ignorance: once the agent has told what is */
         c->resend = true;
         return c->revision + 1;
@@ -157,7 +174,8 @@ uint64_t controller_generation(struct controller *c) { return ++c->generation; }
 
 void service_changed(struct service *s) { s->dirty = s->stale = s->views_stale = true; }
 
-void controller_event(struct controller *c, int level, const char *kind, const char *subject, const char *fmt, ...) {
+void controller_event(struct controller *c, int level, const char *kind, const char *subject, const char *fmt, ...)
+{
     struct muster_event *e = &c->events[(c->event_at + c->event_n) % EVENTS_MAX];
     if (c->event_n == EVENTS_MAX)
         c->event_at = (c->event_at + 1) % EVENTS_MAX;
@@ -172,7 +190,8 @@ void controller_event(struct controller *c, int level, const char *kind, const c
     va_end(ap);
 }
 
-bool controller_next_event(struct controller *c, struct muster_event *ret) {
+bool controller_next_event(struct controller *c, struct muster_event *ret)
+{
     if (c->event_n == 0)
         return false;
     *ret = c->events[c->event_at];
@@ -181,7 +200,8 @@ bool controller_next_event(struct controller *c, struct muster_event *ret) {
     return true;
 }
 
-void controller_begin(struct controller *c, int64_t now) {
+void controller_begin(struct controller *c, int64_t now)
+{
     c->now = now;
     c->bumped = false;
 }
@@ -191,13 +211,15 @@ bool controller_synced(const struct controller *c) { return c->synced; }
 bool controller_ended(const struct controller *c) { return c->end; }
 
 /* --- persistence ------------------------------------------------------------------------------------------------- */
-static void fill_row(struct controller_row *r, const char *kind, const char *name, char *json) {
+static void fill_row(struct controller_row *r, const char *kind, const char *name, char *json)
+{
     *r = (struct controller_row){ .json = json };
     fixed_copy(r->kind, sizeof r->kind, kind);
     fixed_copy(r->name, sizeof r->name, name);
 }
 
-bool controller_next_dirty(struct controller *c, struct controller_row *ret) {
+bool controller_next_dirty(struct controller *c, struct controller_row *ret)
+{
     if (c->tomb_n > 0) {
         struct tomb *t = &c->tombs[--c->tomb_n];
         fill_row(ret, t->kind, t->name, NULL);
@@ -218,13 +240,15 @@ bool controller_next_dirty(struct controller *c, struct controller_row *ret) {
     return false;
 }
 
-static void raise_generation(struct controller *c, const struct service *s) {
+static void raise_generation(struct controller *c, const struct service *s)
+{
     c->generation = MAX_OF(c->generation, s->target->generation);
     for (size_t i = 0; i < s->n; i++)
         c->generation = MAX_OF(c->generation, s->inst[i]->rel->generation);
 }
 
-int controller_load(struct controller *c, const char *kind, const char *name, const char *json, struct err *e) {
+int controller_load(struct controller *c, const char *kind, const char *name, const char *json, struct err *e)
+{
     if (!strcmp(kind, "service")) {
         struct service *s;
         if (controller_find(c, name) || c->svc_n >= SERVICES_MAX)
@@ -251,7 +275,8 @@ int controller_load(struct controller *c, const char *kind, const char *name, co
 
 /* --- after each event ---------------------------------------------------------------------------------------------- */
 /* Rows whose service is to go, once nothing of it is left. */
-static void remove_ended(struct controller *c) {
+static void remove_ended(struct controller *c)
+{
     for (size_t i = 0; i < c->svc_n;) {
         struct service *s = c->svc[i];
         if (!s->deleting || s->n > 0) {
@@ -273,7 +298,8 @@ static void remove_ended(struct controller *c) {
     }
 }
 
-static bool balancers_ended(const struct controller *c) {
+static bool balancers_ended(const struct controller *c)
+{
     for (size_t i = 0; i < c->bal_n; i++)
         if (c->bal[i]->has_report && c->bal[i]->report.running)
             return false;
@@ -281,7 +307,8 @@ static bool balancers_ended(const struct controller *c) {
 }
 
 /* `down`: instances first (core_step.c keeps the order), then balancers, then the end. */
-static void step_down(struct controller *c) {
+static void step_down(struct controller *c)
+{
     if (!c->down || c->end || !c->synced)
         return;
     for (size_t i = 0; i < c->svc_n; i++)
@@ -297,19 +324,22 @@ static void step_down(struct controller *c) {
     }
 }
 
-void controller_settle(struct controller *c) {
+void controller_settle(struct controller *c)
+{
     controller_run(c, c->now);
     if (c->synced)
         remove_ended(c);
     step_down(c);
 }
 
-void controller_step(struct controller *c, int64_t now) {
+void controller_step(struct controller *c, int64_t now)
+{
     controller_begin(c, now);
     controller_settle(c);
 }
 
-int64_t controller_deadline(const struct controller *c) {
+int64_t controller_deadline(const struct controller *c)
+{
     int64_t at = c->down && c->down_at > 0 && !c->end ? c->down_at + DOWN_PATIENCE_MS : INT64_MAX;
     for (size_t i = 0; i < c->svc_n; i++)
         at = MIN_OF(at, c->svc[i]->next_at);

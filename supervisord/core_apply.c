@@ -12,7 +12,8 @@ struct apply {
 };
 
 static void say(struct apply *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct apply *a, const char *fmt, ...) {
+static void say(struct apply *a, const char *fmt, ...)
+{
     if (!a->diff)
         return;
     va_list ap;
@@ -22,7 +23,8 @@ static void say(struct apply *a, const char *fmt, ...) {
 }
 
 /* --- refusals: nothing is changed before all of these have passed ---------------------------------------------------- */
-static int check_ports(const struct controller *c, const struct apply_request *r, struct err *e) {
+static int check_ports(const struct controller *c, const struct apply_request *r, struct err *e)
+{
     for (size_t i = 0; i < r->config->service_n; i++) {
         const struct service_spec *n = &r->config->services[i];
         for (size_t k = 0; n->port_kind == PORT_FIXED && k < c->svc_n; k++) {
@@ -45,7 +47,8 @@ static int check_ports(const struct controller *c, const struct apply_request *r
     return 0;
 }
 
-static int check_room(const struct controller *c, const struct apply_request *r, struct err *e) {
+static int check_room(const struct controller *c, const struct apply_request *r, struct err *e)
+{
     size_t services = c->svc_n, balancers = c->bal_n;
     for (size_t i = 0; i < r->config->service_n; i++)
         services += !controller_find(c, r->config->services[i].name);
@@ -59,14 +62,16 @@ static int check_room(const struct controller *c, const struct apply_request *r,
 }
 
 /* --- one service ---------------------------------------------------------------------------------------------------------- */
-static void set_source(char **source, const char *is) {
+static void set_source(char **source, const char *is)
+{
     if (*source && !strcmp(*source, is))
         return;
     free(*source);
     *source = xstrdup(is);
 }
 
-static void new_service(struct apply *a, const struct service_spec *spec, char *json) {
+static void new_service(struct apply *a, const struct service_spec *spec, char *json)
+{
     say(a, "service %s: new\n", spec->name);
     a->changes++;
     if (a->dry)
@@ -82,7 +87,8 @@ static void new_service(struct apply *a, const struct service_spec *spec, char *
 }
 
 /* A new number in the file ends a person's hold; a range keeps the scaled count within it. */
-static void recount(struct service *s, const struct service_spec *was, const struct service_spec *is) {
+static void recount(struct service *s, const struct service_spec *was, const struct service_spec *is)
+{
     bool number_changed = was->fixed != is->fixed || was->max != is->max;
     if (is->fixed && number_changed) {
         s->desired = is->max;
@@ -93,16 +99,19 @@ static void recount(struct service *s, const struct service_spec *was, const str
     }
 }
 
-static bool same_owner(const struct release *r, const struct apply_request *q, const struct service_spec *is) {
+static bool same_owner(const struct release *r, const struct apply_request *q, const struct service_spec *is)
+{
     return is->user || (r->owner_uid == q->owner_uid && r->owner_gid == q->owner_gid);
 }
 
-static bool same_process(const struct release *r, const struct apply *a, const struct service_spec *is) {
+static bool same_process(const struct release *r, const struct apply *a, const struct service_spec *is)
+{
     return same_owner(r, a->r, is) && service_spec_same_process(&r->spec, is);
 }
 
 /* The generation that already runs just this process: going back to it restarts nobody who still has it. */
-static const struct release *running_twin(const struct service *s, const struct apply *a, const struct service_spec *is) {
+static const struct release *running_twin(const struct service *s, const struct apply *a, const struct service_spec *is)
+{
     const struct release *best = same_process(s->target, a, is) ? s->target : NULL;
     for (size_t k = 0; !best && k < s->n; k++)
         if (instance_wanted(s->inst[k]) && same_process(s->inst[k]->rel, a, is))
@@ -110,7 +119,8 @@ static const struct release *running_twin(const struct service *s, const struct 
     return best;
 }
 
-static void retarget(struct service *s, struct release *r) {
+static void retarget(struct service *s, struct release *r)
+{
     release_unref(s->target);
     s->target = r;
     for (size_t k = 0; k < s->n; k++)
@@ -122,7 +132,8 @@ static void retarget(struct service *s, struct release *r) {
     s->pause_reason[0] = s->pause_id[0] = '\0';
 }
 
-static void change_service(struct apply *a, struct service *s, const struct service_spec *is, const char *json) {
+static void change_service(struct apply *a, struct service *s, const struct service_spec *is, const char *json)
+{
     const struct release *twin = running_twin(s, a, is);
     bool in_place = twin == s->target, back = s->deleting;
     uint32_t revision = s->target->revision;
@@ -151,7 +162,8 @@ static void change_service(struct apply *a, struct service *s, const struct serv
     controller_event(c, 5, "applied", s->name, "changed: revision %u -> %u%s", revision, revision + 1, in_place ? ", no restart" : "");
 }
 
-static void apply_service(struct apply *a, const struct service_spec *spec) {
+static void apply_service(struct apply *a, const struct service_spec *spec)
+{
     struct service *s = controller_find(a->c, spec->name);
     cleanup_free char *json = service_spec_to_json(spec);
     if (!s) {
@@ -164,7 +176,8 @@ static void apply_service(struct apply *a, const struct service_spec *spec) {
     }
 }
 
-static void remove_missing_services(struct apply *a) {
+static void remove_missing_services(struct apply *a)
+{
     for (size_t i = 0; i < a->c->svc_n; i++) {
         struct service *s = a->c->svc[i];
         if (s->deleting || strcmp(s->source, a->r->source) != 0 || config_service(a->r->config, s->name))
@@ -180,7 +193,8 @@ static void remove_missing_services(struct apply *a) {
 }
 
 /* --- balancers -------------------------------------------------------------------------------------------------------------- */
-static void apply_balancer(struct apply *a, const struct balancer_spec *spec) {
+static void apply_balancer(struct apply *a, const struct balancer_spec *spec)
+{
     struct controller *c = a->c;
     struct balancer *b = controller_find_balancer(c, spec->name);
     cleanup_free char *json = balancer_spec_to_json(spec);
@@ -215,7 +229,8 @@ static void apply_balancer(struct apply *a, const struct balancer_spec *spec) {
         c->svc[i]->stale = true;
 }
 
-static void remove_missing_balancers(struct apply *a) {
+static void remove_missing_balancers(struct apply *a)
+{
     for (size_t i = 0; i < a->c->bal_n; i++) {
         struct balancer *b = a->c->bal[i];
         if (b->deleting || strcmp(b->source, a->r->source) != 0 || config_balancer(a->r->config, b->name))
@@ -227,7 +242,8 @@ static void remove_missing_balancers(struct apply *a) {
     }
 }
 
-int controller_apply(struct controller *c, int64_t now, const struct apply_request *r, bool dry, struct strbuf *diff, uint32_t *ret_changes, struct err *e) {
+int controller_apply(struct controller *c, int64_t now, const struct apply_request *r, bool dry, struct strbuf *diff, uint32_t *ret_changes, struct err *e)
+{
     int rc = check_room(c, r, e);
     if (rc == 0)
         rc = check_ports(c, r, e);

@@ -2,7 +2,8 @@
  * changes: core_step.c looks at each of its own steps and leaves the first bad one in `broken`. */
 #include "supervisord/core_priv.h"
 
-static int check_instance(const struct service *s, const struct instance *i, struct err *e) {
+static int check_instance(const struct service *s, const struct instance *i, struct err *e)
+{
     if (i->listed && i->srv == SRV_READY && i->want != WANT_RUN)
         return err_set(e, -EPROTO, "I1: %s is in the upstream list and wanted %s", i->id, want_word(i->want));
     if (i->listed && i->srv == SRV_READY && !instance_ready(i) && !(s->panic && instance_passed(i)))
@@ -14,7 +15,8 @@ static int check_instance(const struct service *s, const struct instance *i, str
     return 0;
 }
 
-static int check_service(const struct controller *c, const struct service *s, struct err *e) {
+static int check_service(const struct controller *c, const struct service *s, struct err *e)
+{
     uint32_t wanted = 0, alive = 0, listed = 0;
     if (s->broken[0])
         return err_set(e, -EPROTO, "%s", s->broken);
@@ -40,7 +42,8 @@ static int check_service(const struct controller *c, const struct service *s, st
     return 0;
 }
 
-int controller_check(const struct controller *c, struct err *e) {
+int controller_check(const struct controller *c, struct err *e)
+{
     for (size_t i = 0; c->synced && i < c->svc_n; i++) {
         int rc = check_service(c, c->svc[i], e);
         if (rc < 0)

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t add_spec(struct desired *d, const struct service *s, const struct release *r, size_t first) {
+static uint32_t add_spec(struct desired *d, const struct service *s, const struct release *r, size_t first)
+{
     for (size_t i = first; i < d->spec_n; i++)
         if (d->specs[i].generation == r->generation)
             return (uint32_t)i;
@@ -17,7 +18,8 @@ static uint32_t add_spec(struct desired *d, const struct service *s, const struc
     return (uint32_t)d->spec_n++;
 }
 
-static void add_items(struct desired *d, const struct service *s) {
+static void add_items(struct desired *d, const struct service *s)
+{
     size_t first = d->spec_n;
     d->items = xrealloc(d->items, (d->item_n + s->n + 1) * sizeof *d->items);
     for (size_t k = 0; k < s->n; k++) {
@@ -28,7 +30,8 @@ static void add_items(struct desired *d, const struct service *s) {
 }
 
 /* What HAProxy itself checks between our words: the readiness probe if it can do it, else whether the port is open. */
-static void fill_check(struct upstream *u, const struct service_spec *spec) {
+static void fill_check(struct upstream *u, const struct service_spec *spec)
+{
     const struct probe_spec *p = &spec->health.readiness;
     bool has = p->kind == PROBE_HTTP || p->kind == PROBE_TCP;
     u->check = has ? p->kind : PROBE_TCP;
@@ -38,14 +41,16 @@ static void fill_check(struct upstream *u, const struct service_spec *spec) {
     u->check_fail_after = has && p->fail_after > 0 ? p->fail_after : 3;
 }
 
-static void add_server(struct upstream *u, const struct instance *i) {
+static void add_server(struct upstream *u, const struct instance *i)
+{
     struct upstream_server *sv = &u->servers[u->server_n++];
     *sv = (struct upstream_server){ .port = i->listed_port, .state = i->srv };
     memcpy(sv->id, i->id, sizeof sv->id);
     fixed_copy(sv->address, sizeof sv->address, "127.0.0.1");
 }
 
-static void add_upstream(struct balancer_desired *b, const struct service *s) {
+static void add_upstream(struct balancer_desired *b, const struct service *s)
+{
     const struct service_spec *spec = &s->target->spec;
     b->upstreams = xrealloc(b->upstreams, (b->upstream_n + 1) * sizeof *b->upstreams);
     struct upstream *u = &b->upstreams[b->upstream_n++];
@@ -63,7 +68,8 @@ static void add_upstream(struct balancer_desired *b, const struct service *s) {
             add_server(u, s->inst[k]);
 }
 
-static void add_balancer(const struct controller *c, struct desired *d, const struct balancer *b) {
+static void add_balancer(const struct controller *c, struct desired *d, const struct balancer *b)
+{
     d->balancers = xrealloc(d->balancers, (d->balancer_n + 1) * sizeof *d->balancers);
     struct balancer_desired *bd = &d->balancers[d->balancer_n++];
     *bd = (struct balancer_desired){ 0 };
@@ -75,7 +81,8 @@ static void add_balancer(const struct controller *c, struct desired *d, const st
             add_upstream(bd, c->svc[i]);
 }
 
-void controller_desired(const struct controller *c, struct desired *ret) {
+void controller_desired(const struct controller *c, struct desired *ret)
+{
     *ret = (struct desired){ .epoch = c->epoch, .revision = c->revision, .end = c->end };
     for (size_t i = 0; i < c->svc_n; i++)
         add_items(ret, c->svc[i]);

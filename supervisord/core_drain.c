@@ -3,16 +3,19 @@
 #include "supervisord/core_priv.h"
 
 /* May it have traffic? A status of the generation before it in its slot says nothing about it: then it has not started. */
-static bool has_traffic(const struct controller *c, const struct service *s, const struct instance *i) {
+static bool has_traffic(const struct controller *c, const struct service *s, const struct instance *i)
+{
     return i->ever_listed && instance_alive(i) && instance_matches(i) && controller_balancer_of(c, s);
 }
 
 /* The agent says so itself: a `stopped` one is not started again unless wanted to run. */
-static bool stays_away(const struct instance *i) {
+static bool stays_away(const struct instance *i)
+{
     return i->absent || (i->known && instance_matches(i) && !i->status.alive && i->status.state == INST_STOPPED);
 }
 
-void service_let_go(struct controller *c, struct service *s, struct instance *i, int64_t now) {
+void service_let_go(struct controller *c, struct service *s, struct instance *i, int64_t now)
+{
     uint64_t revision = controller_bump(c);
     /* One whose exit was seen drains too: it may be back, ready and in the list by now (the agent beside the balancer sees to that). Told to
      * drain, the agent does not start it again, so once the balancer has this revision, what its status says of it is true. */
@@ -29,7 +32,8 @@ void service_let_go(struct controller *c, struct service *s, struct instance *i,
 
 /* By the last report; an instance that it does not list has nothing there. Figures of the very report that acknowledges may have been
  * taken before the list changed, unless it shows the server as drained already. */
-static bool nothing_in_flight(const struct balancer *b, const struct instance *i) {
+static bool nothing_in_flight(const struct balancer *b, const struct instance *i)
+{
     bool listed = i->bal_seq == b->seq, later = b->seq > i->ack_seq;
     if (listed && i->bal_in_flight + i->bal_queued > 0)
         return false;
@@ -37,7 +41,8 @@ static bool nothing_in_flight(const struct balancer *b, const struct instance *i
 }
 
 /* Whether the drain is through; else *ret_at: when to look again if no news come. */
-static bool drained(struct controller *c, const struct service *s, struct instance *i, int64_t now, int64_t *ret_at) {
+static bool drained(struct controller *c, const struct service *s, struct instance *i, int64_t now, int64_t *ret_at)
+{
     const struct balancer *b = controller_balancer_of(c, s);
     if (!b || stays_away(i))
         return true;
@@ -63,7 +68,8 @@ static bool drained(struct controller *c, const struct service *s, struct instan
     return false;
 }
 
-void service_drains(struct controller *c, struct service *s, int64_t now) {
+void service_drains(struct controller *c, struct service *s, int64_t now)
+{
     for (size_t k = 0; k < s->n; k++) {
         struct instance *i = s->inst[k];
         if (i->want != WANT_DRAIN)
@@ -79,13 +85,15 @@ void service_drains(struct controller *c, struct service *s, int64_t now) {
 }
 
 /* Gone: the agent does not have it, never heard of it, or says that it has ended. (Never heard of: not in the next list, so not started.) */
-static bool gone(const struct instance *i) {
+static bool gone(const struct instance *i)
+{
     if (!i->known || i->absent)
         return true;
     return !i->status.alive && (i->status.state == INST_STOPPED || !instance_matches(i));
 }
 
-void service_reap(struct controller *c, struct service *s) {
+void service_reap(struct controller *c, struct service *s)
+{
     for (size_t k = s->n; k-- > 0;)
         if (s->inst[k]->want == WANT_STOP && gone(s->inst[k])) {
             service_remove(s, k);

@@ -8,13 +8,15 @@
 enum { RELEASES_MAX = 4096 };
 
 /* --- writing ------------------------------------------------------------------------------------------------------------ */
-static json_t *release_json(const struct release *r) {
+static json_t *release_json(const struct release *r)
+{
     return json_pack("{s:I s:I s:I s:I s:s? s:s}", "generation", (json_int_t)r->generation, "revision", (json_int_t)r->revision,
                      "uid", (json_int_t)r->owner_uid, "gid", (json_int_t)r->owner_gid, "path", r->path_env, "spec", r->json);
 }
 
 /* The target and every other release that an instance still has, each once. */
-static json_t *releases_json(const struct service *s) {
+static json_t *releases_json(const struct service *s)
+{
     json_t *a = json_array();
     json_array_append_new(a, release_json(s->target));
     uint64_t *seen = xcalloc(s->n + 1, sizeof *seen);
@@ -33,7 +35,8 @@ static json_t *releases_json(const struct service *s) {
     return a;
 }
 
-static json_t *instances_json(const struct service *s) {
+static json_t *instances_json(const struct service *s)
+{
     json_t *a = json_array();
     for (size_t k = 0; k < s->n; k++) {
         const struct instance *i = s->inst[k];
@@ -44,14 +47,16 @@ static json_t *instances_json(const struct service *s) {
 
 static json_int_t age(int64_t t, int64_t now) { return t == 0 ? 0 : (json_int_t)(MAX_OF(now - t, 0) + 1); }
 
-static json_t *memory_json(const struct scale_memory *m, int64_t now, bool aged) {
+static json_t *memory_json(const struct scale_memory *m, int64_t now, bool aged)
+{
     json_t *changes = json_array();
     for (uint32_t k = 0; k < m->change_n && k < SCALE_HISTORY; k++)
         json_array_append_new(changes, json_pack("[I,i]", aged ? (json_int_t)-m->changes_at[k] : age(m->changes_at[k], now), (int)m->changes[k]));
     return json_pack("{s:o}", "changes", changes);      /* the waits begin anew: who was away does not know what was asked for meanwhile */
 }
 
-char *service_to_json(const struct service *s, int64_t now) {
+char *service_to_json(const struct service *s, int64_t now)
+{
     json_t *o = json_pack("{s:i s:s s:o s:o s:I s:b s:b s:b s:b s:I s:b s:b s:s s:s s:b s:I s:o}", "v", 1, "source", s->source,
                           "releases", releases_json(s), "instances", instances_json(s), "desired", (json_int_t)s->desired, "held", s->held,
                           "stopped", s->stopped, "deleting", s->deleting, "gate_open", s->gate_open, "gate_seen", (json_int_t)(s->gate_seen & INT64_MAX),
@@ -64,7 +69,8 @@ char *service_to_json(const struct service *s, int64_t now) {
     return text;
 }
 
-char *balancer_row_to_json(const struct balancer *b) {
+char *balancer_row_to_json(const struct balancer *b)
+{
     json_t *o = json_pack("{s:i s:s s:s s:b}", "v", 1, "source", b->source, "spec", b->json, "deleting", b->deleting);
     assert(o);
     char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
@@ -75,11 +81,13 @@ char *balancer_row_to_json(const struct balancer *b) {
 
 /* --- reading -------------------------------------------------------------------------------------------------------------- */
 static bool get_bool(const json_t *o, const char *key) { return json_is_true(json_object_get(o, key)); }
-static const char *get_str(const json_t *o, const char *key) {
+static const char *get_str(const json_t *o, const char *key)
+{
     const char *s = json_string_value(json_object_get(o, key));
     return s ? s : "";
 }
-static bool get_num(const json_t *o, const char *key, int64_t max, int64_t *ret) {
+static bool get_num(const json_t *o, const char *key, int64_t max, int64_t *ret)
+{
     const json_t *v = json_object_get(o, key);
     if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > max)
         return false;
@@ -88,13 +96,15 @@ static bool get_num(const json_t *o, const char *key, int64_t max, int64_t *ret)
 }
 
 struct release_list { struct release *v[RELEASES_MAX]; size_t n; };
-static void release_list_free(struct release_list *l) {
+static void release_list_free(struct release_list *l)
+{
     for (size_t i = 0; l && i < l->n; i++)
         release_unref(l->v[i]);
     free(l);
 }
 
-static int read_release(const char *name, const json_t *o, struct release **ret, struct err *e) {
+static int read_release(const char *name, const json_t *o, struct release **ret, struct err *e)
+{
     int64_t generation, revision, uid, gid;
     const char *spec = json_string_value(json_object_get(o, "spec"));
     if (!spec || !get_num(o, "generation", INT64_MAX, &generation) || !get_num(o, "revision", UINT32_MAX, &revision) ||
@@ -105,7 +115,8 @@ static int read_release(const char *name, const json_t *o, struct release **ret,
     return *ret ? 0 : err_wrap(e, -EBADMSG, "revision %lld", (long long)revision);
 }
 
-static int read_releases(const char *name, const json_t *a, struct release_list *l, struct err *e) {
+static int read_releases(const char *name, const json_t *a, struct release_list *l, struct err *e)
+{
     size_t i;
     json_t *o;
     if (json_array_size(a) == 0 || json_array_size(a) > RELEASES_MAX)
@@ -119,7 +130,8 @@ static int read_releases(const char *name, const json_t *a, struct release_list 
     return 0;
 }
 
-static bool parse_want(const char *s, enum want *ret) {
+static bool parse_want(const char *s, enum want *ret)
+{
     for (int w = 0; s && w < WANT_COUNT; w++)
         if (!strcmp(s, want_word((enum want)w))) {
             *ret = (enum want)w;
@@ -128,7 +140,8 @@ static bool parse_want(const char *s, enum want *ret) {
     return false;
 }
 
-static int read_instance(struct service *s, const json_t *o, const struct release_list *l, struct err *e) {
+static int read_instance(struct service *s, const json_t *o, const struct release_list *l, struct err *e)
+{
     json_int_t slot, generation, born = 0;
     const char *word;
     enum want want;
@@ -146,7 +159,8 @@ static int read_instance(struct service *s, const json_t *o, const struct releas
     return 0;
 }
 
-static void read_memory(struct service *s, const json_t *o) {
+static void read_memory(struct service *s, const json_t *o)
+{
     size_t i;
     json_t *c;
     json_array_foreach(json_object_get(o, "changes"), i, c) {
@@ -160,7 +174,8 @@ static void read_memory(struct service *s, const json_t *o) {
     s->mem_aged = true;
 }
 
-static int read_service(struct service *s, const json_t *o, struct release_list *l, struct err *e) {
+static int read_service(struct service *s, const json_t *o, struct release_list *l, struct err *e)
+{
     int64_t desired, slots = 0, seen = 0;
     int rc = read_releases(s->name, json_object_get(o, "releases"), l, e);
     if (rc < 0)
@@ -192,7 +207,8 @@ static int read_service(struct service *s, const json_t *o, struct release_list 
     return 0;
 }
 
-static json_t *parse_row(const char *json, struct err *e) {
+static json_t *parse_row(const char *json, struct err *e)
+{
     json_error_t je;
     json_t *o = json_loads(json, JSON_REJECT_DUPLICATES, &je);
     int64_t version;
@@ -206,7 +222,8 @@ static json_t *parse_row(const char *json, struct err *e) {
     return o;
 }
 
-int service_from_json(const char *name, const char *json, struct service **ret, struct err *e) {
+int service_from_json(const char *name, const char *json, struct service **ret, struct err *e)
+{
     json_t *o = parse_row(json, e);
     if (!o)
         return -EBADMSG;
@@ -222,7 +239,8 @@ int service_from_json(const char *name, const char *json, struct service **ret, 
     return rc;
 }
 
-int balancer_row_from_json(const char *name, const char *json, struct balancer **ret, struct err *e) {
+int balancer_row_from_json(const char *name, const char *json, struct balancer **ret, struct err *e)
+{
     json_t *o = parse_row(json, e);
     if (!o)
         return -EBADMSG;

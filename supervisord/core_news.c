@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void all_stale(struct controller *c) {
+static void all_stale(struct controller *c)
+{
     for (size_t i = 0; i < c->svc_n; i++)
         c->svc[i]->stale = true;
 }
 
-void controller_agent_connected(struct controller *c, int64_t now, uint64_t agent_epoch, uint64_t agent_revision) {
+void controller_agent_connected(struct controller *c, int64_t now, uint64_t agent_epoch, uint64_t agent_revision)
+{
     controller_begin(c, now);
     c->connected = true;
     c->synced = false;
@@ -18,14 +20,16 @@ void controller_agent_connected(struct controller *c, int64_t now, uint64_t agen
     controller_settle(c);
 }
 
-void controller_agent_gone(struct controller *c, int64_t now) {
+void controller_agent_gone(struct controller *c, int64_t now)
+{
     controller_begin(c, now);
     c->connected = c->synced = false;           /* nothing is decided on what may be old; nothing leaves a list for it */
     controller_settle(c);
 }
 
 /* Remembers the process that was seen ready: an agent that restarts tells of it as starting until its probes have answered. */
-static void note_process(struct instance *i, int64_t now) {
+static void note_process(struct instance *i, int64_t now)
+{
     const struct inst_status *st = &i->status;
     if (!instance_matches(i) || st->exited || !st->alive || (st->pid > 0 && i->ready_pid > 0 && st->pid != i->ready_pid)) {
         i->ready_since = 0;
@@ -43,7 +47,8 @@ static void note_process(struct instance *i, int64_t now) {
 }
 
 /* After our restart: what has passed, or drains, was in the list as far as anybody can know. */
-static void assume_listed(struct instance *i) {
+static void assume_listed(struct instance *i)
+{
     const struct inst_status *st = &i->status;
     bool leaving = st->alive && (st->state == INST_DRAINING || st->state == INST_STOPPING);
     if (!instance_passed(i) && !(leaving && instance_matches(i)))
@@ -52,7 +57,8 @@ static void assume_listed(struct instance *i) {
     i->listed_port = st->port;
 }
 
-static void take_status(struct controller *c, int64_t now, const struct inst_status *st) {
+static void take_status(struct controller *c, int64_t now, const struct inst_status *st)
+{
     struct service *s;
     struct instance *i = controller_instance(c, st->id, &s);
     if (!i)
@@ -70,7 +76,8 @@ static void take_status(struct controller *c, int64_t now, const struct inst_sta
     s->views_stale = true;
 }
 
-static void take_absence(struct controller *c, struct service *s, int64_t now) {
+static void take_absence(struct controller *c, struct service *s, int64_t now)
+{
     for (size_t k = 0; k < s->n; k++) {
         struct instance *i = s->inst[k];
         if (i->full_seq == c->full_seq)
@@ -87,7 +94,8 @@ static void take_absence(struct controller *c, struct service *s, int64_t now) {
 }
 
 /* The first whole status after a connect: from now on decisions are made. */
-static void sync_up(struct controller *c, int64_t now) {
+static void sync_up(struct controller *c, int64_t now)
+{
     c->synced = true;
     for (size_t i = 0; i < c->svc_n; i++)
         for (size_t k = 0; k < c->svc[i]->n; k++) {
@@ -104,7 +112,8 @@ static void sync_up(struct controller *c, int64_t now) {
     c->resend = false;
 }
 
-void controller_status(struct controller *c, int64_t now, const struct inst_status *v, size_t n, bool full) {
+void controller_status(struct controller *c, int64_t now, const struct inst_status *v, size_t n, bool full)
+{
     controller_begin(c, now);
     if (full)
         c->full_seq++;
@@ -121,7 +130,8 @@ void controller_status(struct controller *c, int64_t now, const struct inst_stat
 }
 
 /* --- balancers -------------------------------------------------------------------------------------------------------- */
-static void copy_report(struct balancer *b, const struct balancer_report *r) {
+static void copy_report(struct balancer *b, const struct balancer_report *r)
+{
     free(b->report.servers);
     b->report = *r;
     b->report.servers = xcalloc(r->server_n + 1, sizeof *r->servers);
@@ -130,7 +140,8 @@ static void copy_report(struct balancer *b, const struct balancer_report *r) {
     b->has_report = true;
 }
 
-void controller_balancer(struct controller *c, int64_t now, const struct balancer_report *r) {
+void controller_balancer(struct controller *c, int64_t now, const struct balancer_report *r)
+{
     controller_begin(c, now);
     struct balancer *b = controller_find_balancer(c, r->name);
     if (!b)

@@ -4,7 +4,8 @@
 #include <string.h>
 
 /* The service, or NULL and *ret_rc: no such one, an instance's name, or all of muster is going down. */
-static struct service *wanted_service(struct controller *c, const char *name, const char *verb, int *ret_rc, struct err *e) {
+static struct service *wanted_service(struct controller *c, const char *name, const char *verb, int *ret_rc, struct err *e)
+{
     struct service *s = controller_find(c, name);
     *ret_rc = 0;
     if (strchr(name, '.'))
@@ -18,14 +19,16 @@ static struct service *wanted_service(struct controller *c, const char *name, co
     return *ret_rc == 0 ? s : NULL;
 }
 
-static void record_scale(struct controller *c, struct service *s, uint32_t was, const char *text) {
+static void record_scale(struct controller *c, struct service *s, uint32_t was, const char *text)
+{
     struct scale_why w = { .at_ms = c->now, .current = was, .desired = s->desired, .wanted = s->desired, .deciding_rule = -1, .held = s->held };
     fixed_copy(w.text, sizeof w.text, text);
     service_explain(s, &w);
     controller_event(c, 5, "scaled", s->name, "%u -> %u: %s", was, s->desired, text);
 }
 
-int controller_scale(struct controller *c, int64_t now, const char *service, uint32_t count, struct err *e) {
+int controller_scale(struct controller *c, int64_t now, const char *service, uint32_t count, struct err *e)
+{
     int rc;
     struct service *s = wanted_service(c, service, "scale", &rc, e);
     if (!s)
@@ -47,7 +50,8 @@ int controller_scale(struct controller *c, int64_t now, const char *service, uin
     return 0;
 }
 
-int controller_restart(struct controller *c, int64_t now, const char *service, struct err *e) {
+int controller_restart(struct controller *c, int64_t now, const char *service, struct err *e)
+{
     int rc;
     struct service *s = wanted_service(c, service, "restart", &rc, e);
     if (!s)
@@ -68,7 +72,8 @@ int controller_restart(struct controller *c, int64_t now, const char *service, s
     return 0;
 }
 
-static int set_stopped(struct controller *c, int64_t now, const char *service, bool stopped, struct err *e) {
+static int set_stopped(struct controller *c, int64_t now, const char *service, bool stopped, struct err *e)
+{
     int rc;
     struct service *s = wanted_service(c, service, stopped ? "stop" : "start", &rc, e);
     if (!s)
@@ -86,7 +91,8 @@ static int set_stopped(struct controller *c, int64_t now, const char *service, b
 int controller_stop(struct controller *c, int64_t now, const char *service, struct err *e) { return set_stopped(c, now, service, true, e); }
 int controller_start(struct controller *c, int64_t now, const char *service, struct err *e) { return set_stopped(c, now, service, false, e); }
 
-int controller_delete(struct controller *c, int64_t now, const char *service, struct err *e) {
+int controller_delete(struct controller *c, int64_t now, const char *service, struct err *e)
+{
     int rc;
     struct service *s = wanted_service(c, service, "delete", &rc, e);
     if (!s)
@@ -101,7 +107,8 @@ int controller_delete(struct controller *c, int64_t now, const char *service, st
     return 0;
 }
 
-void controller_down(struct controller *c, int64_t now) {
+void controller_down(struct controller *c, int64_t now)
+{
     controller_begin(c, now);
     if (!c->down)
         controller_event(c, 5, "down", "", "everything is being ended");

@@ -2,7 +2,8 @@
 #include "supervisord/core_priv.h"
 #include <string.h>
 
-static const struct spec_ref *newest_spec(const struct desired *d, const char *name) {
+static const struct spec_ref *newest_spec(const struct desired *d, const char *name)
+{
     const struct spec_ref *best = NULL;
     for (size_t i = 0; i < d->spec_n; i++)
         if (!strcmp(d->specs[i].spec.name, name) && (!best || d->specs[i].generation > best->generation))
@@ -10,11 +11,13 @@ static const struct spec_ref *newest_spec(const struct desired *d, const char *n
     return best;
 }
 
-static struct release *to_release(const struct spec_ref *r) {
+static struct release *to_release(const struct spec_ref *r)
+{
     return release_new(r->spec.name, r->json, r->generation, r->revision, r->owner_uid, r->owner_gid, r->path_env, NULL);
 }
 
-static void recover_item(struct controller *c, struct service *s, const struct desired *d, const struct desired_item *it, uint32_t slot) {
+static void recover_item(struct controller *c, struct service *s, const struct desired *d, const struct desired_item *it, uint32_t slot)
+{
     const struct spec_ref *ref = &d->specs[it->spec_index];
     struct release *r = ref->generation == s->target->generation ? release_ref(s->target) : NULL;
     for (size_t k = 0; !r && k < s->n; k++)
@@ -30,7 +33,8 @@ static void recover_item(struct controller *c, struct service *s, const struct d
 
 /* How many were wanted: those that ran, within the range. A plain number that differs was a person's, or a rollout's surplus: the
  * number then holds if there are two generations. */
-static void recover_count(struct service *s) {
+static void recover_count(struct service *s)
+{
     uint32_t n = 0;
     bool two = false;
     for (size_t k = 0; k < s->n; k++) {
@@ -44,7 +48,8 @@ static void recover_count(struct service *s) {
     s->gate_open = n > 0;
 }
 
-static void recover_balancer(struct controller *c, const struct balancer_desired *b) {
+static void recover_balancer(struct controller *c, const struct balancer_desired *b)
+{
     if (controller_find_balancer(c, b->spec.name) || c->bal_n >= BALANCERS_MAX)
         return;
     cleanup_free char *json = balancer_spec_to_json(&b->spec);
@@ -58,7 +63,8 @@ static void recover_balancer(struct controller *c, const struct balancer_desired
     n->dirty = true;
 }
 
-void controller_recover(struct controller *c, int64_t now, const struct desired *had) {
+void controller_recover(struct controller *c, int64_t now, const struct desired *had)
+{
     controller_begin(c, now);
     size_t before = c->svc_n;
     for (size_t i = 0; i < had->balancer_n; i++)

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void settle(struct instance *i, int64_t now) {
+static void settle(struct instance *i, int64_t now)
+{
     if (instance_ready(i) && i->ready_since > 0 && now - i->ready_since >= SETTLED_MS)
         i->settled_pid = i->status.pid;
 }
 
-static struct scale_sample sample_of(struct instance *i, int64_t now) {
+static struct scale_sample sample_of(struct instance *i, int64_t now)
+{
     settle(i, now);
     struct scale_sample s = { .ready = instance_ready(i), .m = i->metrics };
     s.settled = instance_alive(i) && i->settled_pid > 0 && i->settled_pid == i->status.pid;
@@ -21,7 +23,8 @@ static struct scale_sample sample_of(struct instance *i, int64_t now) {
 }
 
 /* At most `desired` samples: what a rollout has on top feeds no signal (I10). New ones are the surplus. */
-static uint32_t collect(struct service *s, int64_t now, struct scale_sample *v) {
+static uint32_t collect(struct service *s, int64_t now, struct scale_sample *v)
+{
     uint32_t n = 0;
     for (int fresh = 0; fresh < 2; fresh++)
         for (size_t k = 0; k < s->n && n < s->desired; k++) {
@@ -32,7 +35,8 @@ static uint32_t collect(struct service *s, int64_t now, struct scale_sample *v) 
     return n;
 }
 
-static void decide(struct controller *c, struct service *s, int64_t now) {
+static void decide(struct controller *c, struct service *s, int64_t now)
+{
     cleanup_free struct scale_sample *v = xcalloc(s->n + 1, sizeof *v);
     struct svc_metrics svc = s->metrics;
     svc.age_ms += now - s->metrics_at;
@@ -54,11 +58,13 @@ static void decide(struct controller *c, struct service *s, int64_t now) {
     service_changed(s);
 }
 
-static bool scales(const struct controller *c, const struct service *s) {
+static bool scales(const struct controller *c, const struct service *s)
+{
     return c->synced && !c->down && service_goal(s) > 0 && s->gate_open && !s->target->spec.fixed && s->target->spec.scale.rule_n > 0;
 }
 
-void controller_metrics(struct controller *c, int64_t now, const struct inst_metrics *iv, size_t in, const struct svc_metrics *sv, size_t sn) {
+void controller_metrics(struct controller *c, int64_t now, const struct inst_metrics *iv, size_t in, const struct svc_metrics *sv, size_t sn)
+{
     controller_begin(c, now);
     for (size_t k = 0; k < in; k++) {
         struct service *s;

@@ -8,7 +8,8 @@
 #include "supervisord/upstream.h"
 
 /* --- `after` ---------------------------------------------------------------------------------------------------- */
-static bool dependency_met(const struct controller *c, const char *name) {
+static bool dependency_met(const struct controller *c, const char *name)
+{
     const struct service *d = controller_find(c, name);
     if (!d)
         return true;                            /* deleted meanwhile: nothing to wait for */
@@ -17,7 +18,8 @@ static bool dependency_met(const struct controller *c, const char *name) {
 
 static bool gate_bit(const struct service *s, size_t i) { return i < 64 && (s->gate_seen >> i & 1); }
 
-const char *service_waits_for(const struct controller *c, const struct service *s) {
+const char *service_waits_for(const struct controller *c, const struct service *s)
+{
     const struct strv *after = &s->target->spec.after;
     for (size_t i = 0; !s->gate_open && i < after->n; i++)
         if (!gate_bit(s, i) && !dependency_met(c, after->v[i]))
@@ -28,7 +30,8 @@ const char *service_waits_for(const struct controller *c, const struct service *
 static bool nothing_wanted(const struct controller *c, const struct service *s) { return c->down || service_goal(s) == 0; }
 
 /* Notes which of `after` have been ready; true if it has to be stepped for that. It stays open while anything of the service is wanted. */
-static bool try_gate(struct controller *c, struct service *s) {
+static bool try_gate(struct controller *c, struct service *s)
+{
     const struct strv *after = &s->target->spec.after;
     if (s->gate_open || nothing_wanted(c, s))
         return false;
@@ -46,7 +49,8 @@ static bool try_gate(struct controller *c, struct service *s) {
     return true;
 }
 
-static void release_holds(struct controller *c, struct service *s, int64_t now) {
+static void release_holds(struct controller *c, struct service *s, int64_t now)
+{
     for (size_t i = 0; s->gate_open && i < s->n; i++)
         if (s->inst[i]->want == WANT_HOLD) {
             instance_want(s->inst[i], WANT_RUN);
@@ -56,7 +60,8 @@ static void release_holds(struct controller *c, struct service *s, int64_t now) 
         }
 }
 
-static void close_gate(struct service *s) {
+static void close_gate(struct service *s)
+{
     if (s->n == 0 && service_goal(s) == 0 && s->gate_open && s->target->spec.after.n > 0) {
         s->gate_open = false;
         s->gate_seen = 0;
@@ -65,13 +70,15 @@ static void close_gate(struct service *s) {
 }
 
 /* --- the plan --------------------------------------------------------------------------------------------------- */
-static double load_of(const struct balancer *b, const struct instance *i) {
+static double load_of(const struct balancer *b, const struct instance *i)
+{
     if (b && b->seq > 0 && i->bal_seq == b->seq)
         return (double)i->bal_in_flight + i->bal_queued;
     return i->has_metrics && isfinite(i->metrics.in_flight) ? i->metrics.in_flight : 0;
 }
 
-static struct fleet_member *members(const struct controller *c, const struct service *s, int64_t now) {
+static struct fleet_member *members(const struct controller *c, const struct service *s, int64_t now)
+{
     struct fleet_member *m = xmalloc((s->n + 1) * sizeof *m);
     const struct balancer *b = controller_balancer_of(c, s);
     for (size_t k = 0; k < s->n; k++) {
@@ -87,21 +94,24 @@ static struct fleet_member *members(const struct controller *c, const struct ser
 }
 
 /* `down` ends dependents first: not before those that come after it are gone. */
-static bool down_may_go(const struct controller *c, const struct service *s) {
+static bool down_may_go(const struct controller *c, const struct service *s)
+{
     for (size_t i = 0; i < c->svc_n; i++)
         if (c->svc[i] != s && c->svc[i]->n > 0 && strv_has(&c->svc[i]->target->spec.after, s->name))
             return false;
     return true;
 }
 
-static void rollout_event(struct controller *c, struct service *s, int level, const char *text) {
+static void rollout_event(struct controller *c, struct service *s, int level, const char *text)
+{
     struct scale_why w = { .at_ms = c->now, .current = s->desired, .desired = s->desired, .wanted = s->desired, .deciding_rule = -1 };
     fixed_copy(w.text, sizeof w.text, text);
     service_explain(s, &w);
     controller_event(c, level, "rollout", s->name, "%s", text);
 }
 
-static void note_rolling(struct controller *c, struct service *s, bool rolling) {
+static void note_rolling(struct controller *c, struct service *s, bool rolling)
+{
     char text[160];
     if (rolling == s->rolling)
         return;
@@ -116,7 +126,8 @@ static void note_rolling(struct controller *c, struct service *s, bool rolling) 
     s->dirty = true;
 }
 
-static void note_paused(struct controller *c, struct service *s, const struct rollout_plan *p, int64_t now) {
+static void note_paused(struct controller *c, struct service *s, const struct rollout_plan *p, int64_t now)
+{
     if (p->paused && p->culprit >= 0) {
         const struct instance *i = s->inst[p->culprit];
         char raw[300], why[300];
@@ -143,7 +154,8 @@ static void note_paused(struct controller *c, struct service *s, const struct ro
 }
 
 /* A fixed port: nobody new may start while somebody else still holds it. */
-static bool port_is_held(const struct service *s) {
+static bool port_is_held(const struct service *s)
+{
     const struct service_spec *t = &s->target->spec;
     for (size_t k = 0; t->port_kind == PORT_FIXED && k < s->n; k++) {
         const struct instance *i = s->inst[k];
@@ -155,14 +167,16 @@ static bool port_is_held(const struct service *s) {
     return false;
 }
 
-static uint32_t ready_wanted(const struct service *s) {
+static uint32_t ready_wanted(const struct service *s)
+{
     uint32_t n = 0;
     for (size_t k = 0; k < s->n; k++)
         n += s->inst[k]->want == WANT_RUN && instance_ready(s->inst[k]);
     return n;
 }
 
-static uint32_t wanted_count(const struct service *s) {
+static uint32_t wanted_count(const struct service *s)
+{
     uint32_t n = 0;
     for (size_t k = 0; k < s->n; k++)
         n += instance_wanted(s->inst[k]);
@@ -170,7 +184,8 @@ static uint32_t wanted_count(const struct service *s) {
 }
 
 /* Our own bugs, for controller_check: what a step may never do on purpose (I2, I3). */
-static void verify(struct service *s, const struct fleet *f, bool rolling, uint32_t ready_before, uint32_t wanted_before) {
+static void verify(struct service *s, const struct fleet *f, bool rolling, uint32_t ready_before, uint32_t wanted_before)
+{
     uint32_t ready = ready_wanted(s), wanted = wanted_count(s);
     uint32_t may_miss = !rolling ? 0 : f->stop_first || (f->surge == 0 && f->unavailable == 0) ? MAX_OF(f->unavailable, 1u) : f->unavailable;
     if (f->desired > 0 && ready < ready_before && ready + may_miss < f->desired && !s->broken[0])
@@ -179,7 +194,8 @@ static void verify(struct service *s, const struct fleet *f, bool rolling, uint3
         fixed_printf(s->broken, "I3: %s: grew from %u to %u, desired %u and surge %u", s->name, wanted_before, wanted, f->desired, f->surge);
 }
 
-static void add_instances(struct controller *c, struct service *s, struct release *rel, uint32_t n, int64_t now) {
+static void add_instances(struct controller *c, struct service *s, struct release *rel, uint32_t n, int64_t now)
+{
     for (uint32_t k = 0; rel && k < n; k++) {
         struct instance *i = service_add(s, rel, s->gate_open ? WANT_RUN : WANT_HOLD);
         if (!i)
@@ -190,7 +206,8 @@ static void add_instances(struct controller *c, struct service *s, struct releas
     }
 }
 
-static void follow_plan(struct controller *c, struct service *s, const struct rollout_plan *p, int64_t now) {
+static void follow_plan(struct controller *c, struct service *s, const struct rollout_plan *p, int64_t now)
+{
     struct release *old = p->add_old > 0 ? service_old_release(s) : NULL;
     size_t n = p->victim_n;
     cleanup_free struct instance **victims = xcalloc(n + 1, sizeof *victims);
@@ -202,7 +219,8 @@ static void follow_plan(struct controller *c, struct service *s, const struct ro
     add_instances(c, s, old, p->add_old, now);
 }
 
-static void plan(struct controller *c, struct service *s, int64_t now) {
+static void plan(struct controller *c, struct service *s, int64_t now)
+{
     if (c->down && !down_may_go(c, s))
         return;
     const struct service_spec *spec = &s->target->spec;
@@ -232,7 +250,8 @@ static void plan(struct controller *c, struct service *s, int64_t now) {
 /* --- the upstream list --------------------------------------------------------------------------------------------- */
 static uint32_t port_of(const struct instance *i) { return i->status.port > 0 ? i->status.port : i->listed_port; }
 
-static void list_one(struct controller *c, struct instance *i, const struct upstream_member *m) {
+static void list_one(struct controller *c, struct instance *i, const struct upstream_member *m)
+{
     bool listed = m->listed_ret && port_of(i) > 0;
     if (listed == i->listed && (!listed || (m->state_ret == i->srv && port_of(i) == i->listed_port)))
         return;
@@ -243,7 +262,8 @@ static void list_one(struct controller *c, struct instance *i, const struct upst
     controller_bump(c);
 }
 
-static void note_panic(struct controller *c, struct service *s, bool panic) {
+static void note_panic(struct controller *c, struct service *s, bool panic)
+{
     if (panic == s->panic)
         return;
     s->panic = panic;
@@ -254,7 +274,8 @@ static void note_panic(struct controller *c, struct service *s, bool panic) {
         controller_event(c, 5, "panic", s->name, "over: the upstream list follows readiness again");
 }
 
-static void list_servers(struct controller *c, struct service *s) {
+static void list_servers(struct controller *c, struct service *s)
+{
     bool balanced = controller_balancer_of(c, s);
     cleanup_free struct upstream_member *m = xcalloc(s->n + 1, sizeof *m);
     for (size_t k = 0; k < s->n; k++) {
@@ -272,7 +293,8 @@ static void list_servers(struct controller *c, struct service *s) {
 }
 
 /* --- a step ----------------------------------------------------------------------------------------------------------- */
-static void announce(struct controller *c, struct service *s) {
+static void announce(struct controller *c, struct service *s)
+{
     if (s->n == 0 && service_goal(s) == 0 && s->announced) {
         s->announced = false;
         s->dirty = true;
@@ -286,7 +308,8 @@ static void announce(struct controller *c, struct service *s) {
     controller_event(c, 5, "up", s->name, s->desired == 1 ? "its instance is ready" : "all %u instances are ready", s->desired);
 }
 
-static void step_service(struct controller *c, struct service *s, int64_t now) {
+static void step_service(struct controller *c, struct service *s, int64_t now)
+{
     service_rebase(s, now);
     s->stale = false;
     s->next_at = INT64_MAX;
@@ -313,7 +336,8 @@ static void step_service(struct controller *c, struct service *s, int64_t now) {
 }
 
 /* Services wait for each other (`after`, and in reverse while going down), so a step may wake others; each wakes each once at most. */
-void controller_run(struct controller *c, int64_t now) {
+void controller_run(struct controller *c, int64_t now)
+{
     bool more = true;
     for (size_t round = 0; more && round < 2 * c->svc_n + 4; round++) {
         more = false;

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void fill_instance(const struct service *s, const struct instance *i, struct instance_view *v) {
+static void fill_instance(const struct service *s, const struct instance *i, struct instance_view *v)
+{
     *v = (struct instance_view){ .generation = i->rel->generation, .revision = i->rel->revision, .want = i->want,
                                  .old_revision = i->rel->generation != s->target->generation, .known = i->known,
                                  .status = i->status, .status_at = i->status_at, .metrics = i->metrics, .metrics_at = i->metrics_at,
@@ -12,7 +13,8 @@ static void fill_instance(const struct service *s, const struct instance *i, str
 }
 
 /* Built when asked for, kept until the service changes. */
-static void build_views(struct service *s) {
+static void build_views(struct service *s)
+{
     if (!s->views_stale && s->views)
         return;
     s->views = xrealloc(s->views, (s->n + 1) * sizeof *s->views);
@@ -21,7 +23,8 @@ static void build_views(struct service *s) {
     s->views_stale = false;
 }
 
-static void fill_service(struct service *s, struct service_view *v) {
+static void fill_service(struct service *s, struct service_view *v)
+{
     build_views(s);
     const struct service_spec *spec = &s->target->spec;
     *v = (struct service_view){
@@ -34,21 +37,24 @@ static void fill_service(struct service *s, struct service_view *v) {
 
 size_t controller_service_count(const struct controller *c) { return c->svc_n; }
 
-bool controller_service_at(const struct controller *c, size_t i, struct service_view *ret) {
+bool controller_service_at(const struct controller *c, size_t i, struct service_view *ret)
+{
     if (i >= c->svc_n)
         return false;
     fill_service(c->svc[i], ret);
     return true;
 }
 
-bool controller_service(const struct controller *c, const char *name, struct service_view *ret) {
+bool controller_service(const struct controller *c, const char *name, struct service_view *ret)
+{
     struct service *s = controller_find(c, name);
     if (s)
         fill_service(s, ret);
     return s;
 }
 
-size_t controller_explain(const struct controller *c, const char *name, const struct scale_why **ret, size_t max) {
+size_t controller_explain(const struct controller *c, const char *name, const struct scale_why **ret, size_t max)
+{
     const struct service *s = controller_find(c, name);
     size_t n = 0;
     for (; s && n < s->why_n && n < max; n++)
@@ -58,7 +64,8 @@ size_t controller_explain(const struct controller *c, const char *name, const st
 
 size_t controller_balancer_count(const struct controller *c) { return c->bal_n; }
 
-bool controller_balancer_at(const struct controller *c, size_t i, struct balancer_view *ret) {
+bool controller_balancer_at(const struct controller *c, size_t i, struct balancer_view *ret)
+{
     if (i >= c->bal_n)
         return false;
     const struct balancer *b = c->bal[i];

@@ -9,7 +9,8 @@ struct census {                     /* counted over those that are wanted (HOLD,
 
 static bool wanted(const struct fleet_member *m) { return m->want == WANT_RUN || m->want == WANT_HOLD; }
 
-static void count(const struct fleet *f, struct census *c) {
+static void count(const struct fleet *f, struct census *c)
+{
     *c = (struct census){ .rows = (uint32_t)f->n };
     for (size_t i = 0; i < f->n; i++) {
         const struct fleet_member *m = &f->m[i];
@@ -26,7 +27,8 @@ static void count(const struct fleet *f, struct census *c) {
 }
 
 /* New ones that count as available, and when the next one will. "Nothing old is ready": nothing to protect, so at once. */
-static void count_available(const struct fleet *f, struct census *c, struct rollout_plan *p) {
+static void count_available(const struct fleet *f, struct census *c, struct rollout_plan *p)
+{
     for (size_t i = 0; i < f->n; i++) {
         const struct fleet_member *m = &f->m[i];
         if (!wanted(m) || !m->is_new || !m->ready)
@@ -41,7 +43,8 @@ static void count_available(const struct fleet *f, struct census *c, struct roll
 
 /* Worst first: without a process, never ready, unready; then the idlest; then the youngest. */
 static int member_rank(const struct fleet_member *m) { return !m->alive ? 0 : m->ready ? 3 : m->passed ? 2 : 1; }
-static int victim_cmp(const void *va, const void *vb, void *fleet) {
+static int victim_cmp(const void *va, const void *vb, void *fleet)
+{
     const struct fleet_member *m = ((const struct fleet *)fleet)->m, *a = &m[*(const size_t *)va], *b = &m[*(const size_t *)vb];
     int ra = member_rank(a), rb = member_rank(b);
     if (ra != rb)
@@ -52,7 +55,8 @@ static int victim_cmp(const void *va, const void *vb, void *fleet) {
 }
 
 /* The wanted members of one kind, worst first. */
-static size_t *candidates(const struct fleet *f, bool is_new, size_t *ret_n) {
+static size_t *candidates(const struct fleet *f, bool is_new, size_t *ret_n)
+{
     size_t *v = xmalloc((f->n + 1) * sizeof *v), n = 0;
     for (size_t i = 0; i < f->n; i++)
         if (wanted(&f->m[i]) && f->m[i].is_new == is_new)
@@ -62,13 +66,15 @@ static size_t *candidates(const struct fleet *f, bool is_new, size_t *ret_n) {
     return v;
 }
 
-static void take(struct rollout_plan *p, const struct fleet *f, size_t index) {
+static void take(struct rollout_plan *p, const struct fleet *f, size_t index)
+{
     if (!p->victims)
         p->victims = xmalloc((f->n + 1) * sizeof *p->victims);
     p->victims[p->victim_n++] = index;
 }
 
-static void take_worst(struct rollout_plan *p, const struct fleet *f, bool is_new, uint32_t want) {
+static void take_worst(struct rollout_plan *p, const struct fleet *f, bool is_new, uint32_t want)
+{
     if (want == 0)
         return;
     size_t n;
@@ -79,7 +85,8 @@ static void take_worst(struct rollout_plan *p, const struct fleet *f, bool is_ne
 
 static uint32_t less(uint32_t a, uint32_t b) { return a > b ? a - b : 0; }
 
-static void plan_steady(const struct fleet *f, const struct census *c, struct rollout_plan *p) {
+static void plan_steady(const struct fleet *f, const struct census *c, struct rollout_plan *p)
+{
     if (c->fresh < f->desired)
         p->add_new = f->stop_first ? MIN_OF(f->desired - c->fresh, less(f->desired, c->rows)) : MIN_OF(f->desired - c->fresh, f->room);
     else
@@ -88,7 +95,8 @@ static void plan_steady(const struct fleet *f, const struct census *c, struct ro
 
 /* Who serves while the new ones do not get healthy: old ones, topped up or cut to what `desired` is now; if that is still too many, then
  * of the new ones those that are worst off. */
-static void plan_paused(const struct fleet *f, const struct census *c, struct rollout_plan *p) {
+static void plan_paused(const struct fleet *f, const struct census *c, struct rollout_plan *p)
+{
     uint32_t serving = c->old + c->fresh_available, most = f->desired + f->surge, surplus = less(c->old, f->desired);
     uint32_t available = MIN_OF(c->old_ready, c->old - surplus) + c->fresh_available;
     if (serving < f->desired)
@@ -97,7 +105,8 @@ static void plan_paused(const struct fleet *f, const struct census *c, struct ro
     take_worst(p, f, true, MIN_OF(less(c->total - surplus, most), c->fresh - c->fresh_available + less(available, f->desired)));
 }
 
-static void plan_rolling(const struct fleet *f, const struct census *c, struct rollout_plan *p) {
+static void plan_rolling(const struct fleet *f, const struct census *c, struct rollout_plan *p)
+{
     uint32_t surge = f->stop_first ? 0 : f->surge;
     uint32_t unavailable = surge == 0 && f->unavailable == 0 ? 1 : f->unavailable;    /* else nothing could ever move */
     uint32_t floor = less(f->desired, unavailable), available = c->old_ready + c->fresh_available;
@@ -131,14 +140,16 @@ static void plan_rolling(const struct fleet *f, const struct census *c, struct r
 }
 
 /* Paused while a new one fails; and once paused, until all new ones that are wanted have been healthy for long enough. */
-static void judge_pause(const struct fleet *f, const struct census *c, struct rollout_plan *p) {
+static void judge_pause(const struct fleet *f, const struct census *c, struct rollout_plan *p)
+{
     for (size_t i = 0; i < f->n && p->culprit < 0; i++)
         if (wanted(&f->m[i]) && f->m[i].is_new && f->m[i].failing)
             p->culprit = (int64_t)i;
     p->paused = p->culprit >= 0 || (f->was_paused && c->fresh > 0 && c->fresh_available < c->fresh);
 }
 
-void rollout_plan(const struct fleet *f, struct rollout_plan *ret) {
+void rollout_plan(const struct fleet *f, struct rollout_plan *ret)
+{
     *ret = (struct rollout_plan){ .culprit = -1, .again_in_ms = INT64_MAX };
     struct census c;
     count(f, &c);
@@ -160,7 +171,8 @@ void rollout_plan(const struct fleet *f, struct rollout_plan *ret) {
         plan_rolling(f, &c, ret);
 }
 
-void rollout_plan_done(struct rollout_plan *p) {
+void rollout_plan_done(struct rollout_plan *p)
+{
     free(p->victims);
     *p = (struct rollout_plan){ 0 };
 }

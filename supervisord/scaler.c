@@ -11,7 +11,8 @@
 static const double TOLERANCE = 0.10, LATENCY_DOWN_BELOW = 0.5;
 enum { PROPOSAL_MAX = 1000000 };
 
-static uint32_t round_up(double x) {
+static uint32_t round_up(double x)
+{
     if (!(x > 0))
         return 0;
     return x >= PROPOSAL_MAX ? PROPOSAL_MAX : (uint32_t)ceil(x - 1e-9);
@@ -20,13 +21,15 @@ static bool known(double v) { return isfinite(v) && v >= 0; }
 static bool fresh(int64_t age_ms, const struct scale_input *in) { return age_ms >= 0 && age_ms <= in->stale_after_ms; }
 static bool within(double ratio) { return fabs(ratio - 1) <= TOLERANCE; }
 
-static void nothing_known(const struct scale_input *in, struct scale_rule_why *w) {
+static void nothing_known(const struct scale_input *in, struct scale_rule_why *w)
+{
     w->verdict = RULE_NO_DATA;
     w->proposal = in->current;
     w->value = NAN;
 }
 
-static void rule_cpu(const struct scale_input *in, struct scale_rule_why *w) {
+static void rule_cpu(const struct scale_input *in, struct scale_rule_why *w)
+{
     double sum_all = 0, sum_ready = 0;
     uint32_t all = 0, ready = 0;
     for (uint32_t i = 0; i < in->n; i++) {
@@ -62,7 +65,8 @@ static void rule_cpu(const struct scale_input *in, struct scale_rule_why *w) {
 }
 
 /* in_flight and queue: a total over all instances. */
-static void rule_total(const struct scale_input *in, double total, struct scale_rule_why *w) {
+static void rule_total(const struct scale_input *in, double total, struct scale_rule_why *w)
+{
     w->proposal = in->current;
     if (!in->svc || !fresh(in->svc->age_ms, in) || !known(total)) {
         nothing_known(in, w);
@@ -79,12 +83,14 @@ static void rule_total(const struct scale_input *in, double total, struct scale_
 static double quantile_of(const struct svc_metrics *m, double q) { return q <= 0.5 ? m->p50_ms : q <= 0.95 ? m->p95_ms : m->p99_ms; }
 
 /* Requests that hang finish for no quantile: only with few in flight does silence mean that there is little to do. */
-static bool idle(const struct scale_input *in) {
+static bool idle(const struct scale_input *in)
+{
     const struct svc_metrics *m = in->svc;
     return known(m->in_flight) && known(m->queue) && m->in_flight + m->queue <= in->current;
 }
 
-static void rule_latency(const struct scale_input *in, struct scale_rule_why *w) {
+static void rule_latency(const struct scale_input *in, struct scale_rule_why *w)
+{
     w->proposal = in->current;
     if (!in->svc || !fresh(in->svc->age_ms, in)) {
         nothing_known(in, w);
@@ -113,7 +119,8 @@ static void rule_latency(const struct scale_input *in, struct scale_rule_why *w)
         w->verdict = RULE_WITHIN_TOLERANCE;
 }
 
-static void ask_rule(const struct scale_input *in, const struct scale_rule *r, struct scale_rule_why *w) {
+static void ask_rule(const struct scale_input *in, const struct scale_rule *r, struct scale_rule_why *w)
+{
     *w = (struct scale_rule_why){ .metric = r->metric, .quantile = r->quantile, .target = r->target, .verdict = RULE_OK };
     if (!(r->target > 0)) {
         nothing_known(in, w);
@@ -129,7 +136,8 @@ static void ask_rule(const struct scale_input *in, const struct scale_rule *r, s
 }
 
 /* --- the largest: a rule without data asks for what there is, so that it never gets smaller ----------------------------- */
-static void ask_rules(const struct scale_input *in, struct scale_why *y) {
+static void ask_rules(const struct scale_input *in, struct scale_why *y)
+{
     bool spoke = false;
     y->wanted = 0;
     for (size_t k = 0; k < in->policy->rule_n && k < SCALE_RULES_MAX; k++) {
@@ -149,7 +157,8 @@ static void ask_rules(const struct scale_input *in, struct scale_why *y) {
 }
 
 /* --- waits ---------------------------------------------------------------------------------------------------------------- */
-static uint32_t up_after_wait(const struct scale_input *in, struct scale_memory *mem, uint32_t to, struct scale_why *y) {
+static uint32_t up_after_wait(const struct scale_input *in, struct scale_memory *mem, uint32_t to, struct scale_why *y)
+{
     mem->down_since = 0;
     if (mem->up_since == 0)
         mem->up_since = in->now_ms;
@@ -160,7 +169,8 @@ static uint32_t up_after_wait(const struct scale_input *in, struct scale_memory 
 }
 
 /* Puts an answer into its part of the window; returns the largest of all parts within down.wait. */
-static uint32_t window_max(const struct scale_input *in, struct scale_memory *mem, uint32_t answer) {
+static uint32_t window_max(const struct scale_input *in, struct scale_memory *mem, uint32_t answer)
+{
     int64_t part_ms = MAX_OF(in->policy->down.wait_ms / (SCALE_WINDOW - 1), 1), part = in->now_ms / part_ms;
     int64_t skipped = part - mem->window_part;
     if (skipped < 0)
@@ -178,7 +188,8 @@ static uint32_t window_max(const struct scale_input *in, struct scale_memory *me
     return in->policy->down.wait_ms > 0 ? most : answer;
 }
 
-static uint32_t down_after_wait(const struct scale_input *in, struct scale_memory *mem, uint32_t most, struct scale_why *y) {
+static uint32_t down_after_wait(const struct scale_input *in, struct scale_memory *mem, uint32_t most, struct scale_why *y)
+{
     mem->up_since = 0;
     if (mem->down_since == 0)
         mem->down_since = in->now_ms;
@@ -191,7 +202,8 @@ static uint32_t down_after_wait(const struct scale_input *in, struct scale_memor
 
 /* --- limits ------------------------------------------------------------------------------------------------------------------ */
 /* How many moved in this direction within the period. */
-static uint32_t moved(const struct scale_memory *mem, int64_t since, bool up) {
+static uint32_t moved(const struct scale_memory *mem, int64_t since, bool up)
+{
     int64_t sum = 0;
     for (uint32_t i = 0; i < mem->change_n; i++)
         if (mem->changes_at[i] > since && (mem->changes[i] > 0) == up)
@@ -199,7 +211,8 @@ static uint32_t moved(const struct scale_memory *mem, int64_t since, bool up) {
     return (uint32_t)MIN_OF(sum, PROPOSAL_MAX);
 }
 
-static uint32_t limit(const struct scale_input *in, const struct scale_memory *mem, uint32_t to, struct scale_why *y) {
+static uint32_t limit(const struct scale_input *in, const struct scale_memory *mem, uint32_t to, struct scale_why *y)
+{
     bool up = to > in->current;
     const struct scale_limit *l = up ? &in->policy->up.limit : &in->policy->down.limit;
     if (to == in->current || l->period_ms <= 0)
@@ -216,7 +229,8 @@ static uint32_t limit(const struct scale_input *in, const struct scale_memory *m
 }
 
 /* At the bound the two oldest become one, dated as the younger: the limits then hold a little longer, never shorter. */
-static void remember(const struct scale_input *in, struct scale_memory *mem, uint32_t to) {
+static void remember(const struct scale_input *in, struct scale_memory *mem, uint32_t to)
+{
     int64_t keep = MAX_OF(in->policy->up.limit.period_ms, in->policy->down.limit.period_ms);
     uint32_t n = 0;
     for (uint32_t i = 0; i < mem->change_n; i++)
@@ -237,7 +251,8 @@ static void remember(const struct scale_input *in, struct scale_memory *mem, uin
 }
 
 /* --- one sentence ---------------------------------------------------------------------------------------------------------------- */
-static void tell_rule(const struct scale_why *y, const struct scale_rule_why *w, char *buf, size_t size) {
+static void tell_rule(const struct scale_why *y, const struct scale_rule_why *w, char *buf, size_t size)
+{
     int q = (int)lround(w->quantile * 100);
     switch (w->metric) {
     case SCALE_CPU: snprintf(buf, size, "cpu is %.0f%% of what %u instance%s may use, target %.0f%%", w->value, w->used, w->used == 1 ? "" : "s", w->target); break;
@@ -250,7 +265,8 @@ static void tell_rule(const struct scale_why *y, const struct scale_rule_why *w,
 
 static const char *const metric_word[] = { [SCALE_CPU] = "cpu", [SCALE_LATENCY] = "latency", [SCALE_IN_FLIGHT] = "in_flight", [SCALE_QUEUE] = "queue" };
 
-static void tell_silence(const struct scale_why *y, char *buf, size_t size) {
+static void tell_silence(const struct scale_why *y, char *buf, size_t size)
+{
     for (uint32_t k = 0; k < y->rule_n; k++)
         if (y->rules[k].verdict == RULE_NO_DATA || y->rules[k].verdict == RULE_TOO_FEW_SAMPLES) {
             snprintf(buf, size, y->rules[k].verdict == RULE_NO_DATA ? "no figures for %s" : "too few requests for %s", metric_word[y->rules[k].metric]);
@@ -259,7 +275,8 @@ static void tell_silence(const struct scale_why *y, char *buf, size_t size) {
     snprintf(buf, size, "no rules");
 }
 
-static void tell(const struct scale_input *in, const struct scale_memory *mem, struct scale_why *y) {
+static void tell(const struct scale_input *in, const struct scale_memory *mem, struct scale_why *y)
+{
     char cause[160], tail[80] = "", wait[24];
     const struct scale_rule_why *w = y->deciding_rule >= 0 ? &y->rules[y->deciding_rule] : NULL;
     if (w && (w->verdict == RULE_OK || w->verdict == RULE_WITHIN_TOLERANCE))
@@ -281,7 +298,8 @@ static void tell(const struct scale_input *in, const struct scale_memory *mem, s
     snprintf(y->text, sizeof y->text, "%s: %u wanted%s", cause, y->wanted, tail);
 }
 
-int scaler_decide(const struct scale_input *in, struct scale_memory *mem, uint32_t *ret_desired, struct scale_why *ret_why) {
+int scaler_decide(const struct scale_input *in, struct scale_memory *mem, uint32_t *ret_desired, struct scale_why *ret_why)
+{
     if (in->min > in->max)
         return -ERANGE;
     struct scale_why y = { .at_ms = in->now_ms, .current = in->current, .deciding_rule = -1 };

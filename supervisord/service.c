@@ -9,7 +9,8 @@ enum { START_GRACE_MS = 10000, START_WITHIN_DEFAULT_MS = 60000, FAILS_TO_PAUSE =
 
 /* --- releases ------------------------------------------------------------------------------------------- */
 struct release *release_new(const char *name, const char *json, uint64_t generation, uint32_t revision, uint32_t owner_uid,
-                            uint32_t owner_gid, const char *path_env, struct err *e) {
+                            uint32_t owner_gid, const char *path_env, struct err *e)
+{
     struct service_spec spec;
     if (service_spec_from_json(name, json, &spec, e) < 0)
         return NULL;
@@ -19,12 +20,14 @@ struct release *release_new(const char *name, const char *json, uint64_t generat
     return r;
 }
 
-struct release *release_ref(struct release *r) {
+struct release *release_ref(struct release *r)
+{
     r->refs++;
     return r;
 }
 
-void release_unref(struct release *r) {
+void release_unref(struct release *r)
+{
     if (!r || --r->refs > 0)
         return;
     service_spec_done(&r->spec);
@@ -34,7 +37,8 @@ void release_unref(struct release *r) {
 }
 
 /* --- slots ------------------------------------------------------------------------------------------------ */
-struct service *service_new(const char *name) {
+struct service *service_new(const char *name)
+{
     struct service *s = xcalloc(1, sizeof *s);
     fixed_copy(s->name, sizeof s->name, name);
     s->free_hint = 1;
@@ -44,14 +48,16 @@ struct service *service_new(const char *name) {
     return s;
 }
 
-static void instance_free(struct instance *i) {
+static void instance_free(struct instance *i)
+{
     if (!i)
         return;
     release_unref(i->rel);
     free(i);
 }
 
-void service_free(struct service *s) {
+void service_free(struct service *s)
+{
     if (!s)
         return;
     for (size_t i = 0; i < s->n; i++)
@@ -64,7 +70,8 @@ void service_free(struct service *s) {
 }
 
 /* The index of `slot`, or where it would stand. */
-static size_t slot_index(const struct service *s, uint32_t slot) {
+static size_t slot_index(const struct service *s, uint32_t slot)
+{
     size_t lo = 0, hi = s->n;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
@@ -76,12 +83,14 @@ static size_t slot_index(const struct service *s, uint32_t slot) {
     return lo;
 }
 
-struct instance *service_slot(const struct service *s, uint32_t slot) {
+struct instance *service_slot(const struct service *s, uint32_t slot)
+{
     size_t at = slot_index(s, slot);
     return at < s->n && s->inst[at]->slot == slot ? s->inst[at] : NULL;
 }
 
-struct instance *service_add_slot(struct service *s, uint32_t slot, struct release *rel, enum want want) {
+struct instance *service_add_slot(struct service *s, uint32_t slot, struct release *rel, enum want want)
+{
     size_t at = slot_index(s, slot);
     if (slot == 0 || s->n >= 2 * INSTANCES_MAX || (at < s->n && s->inst[at]->slot == slot))
         return NULL;
@@ -102,7 +111,8 @@ struct instance *service_add_slot(struct service *s, uint32_t slot, struct relea
     return i;
 }
 
-struct instance *service_add(struct service *s, struct release *rel, enum want want) {
+struct instance *service_add(struct service *s, struct release *rel, enum want want)
+{
     size_t at = slot_index(s, s->free_hint);
     uint32_t slot = s->free_hint;
     while (at < s->n && s->inst[at]->slot == slot) {
@@ -113,7 +123,8 @@ struct instance *service_add(struct service *s, struct release *rel, enum want w
     return service_add_slot(s, slot, rel, want);
 }
 
-void service_remove(struct service *s, size_t index) {
+void service_remove(struct service *s, size_t index)
+{
     assert(index < s->n);
     if (s->inst[index]->slot < s->free_hint)
         s->free_hint = s->inst[index]->slot;
@@ -123,7 +134,8 @@ void service_remove(struct service *s, size_t index) {
     s->views_stale = true;
 }
 
-int instance_id_parse(const char *id, char *name, size_t name_size, uint32_t *ret_slot) {
+int instance_id_parse(const char *id, char *name, size_t name_size, uint32_t *ret_slot)
+{
     const char *dot = strrchr(id, '.');
     uint64_t slot;
     if (!dot || dot == id || (size_t)(dot - id) >= name_size || num_u64(dot + 1, &slot) < 0 || slot == 0 || slot > UINT32_MAX)
@@ -141,7 +153,8 @@ static const bool want_allowed[WANT_COUNT][WANT_COUNT] = {
     [WANT_DRAIN] = { [WANT_STOP] = true },
 };
 
-void instance_want(struct instance *i, enum want want) {
+void instance_want(struct instance *i, enum want want)
+{
     assert(want_allowed[i->want][want]);
     i->want = want;
 }
@@ -153,19 +166,22 @@ bool instance_alive(const struct instance *i) { return i->known && !i->absent &&
 /* The process it has now is the one that was seen ready. */
 static bool same_process(const struct instance *i) { return i->status.alive && i->status.pid > 0 && i->status.pid == i->ready_pid; }
 
-bool instance_ready(const struct instance *i) {
+bool instance_ready(const struct instance *i)
+{
     if (!instance_matches(i) || i->status.exited || !i->status.alive)
         return false;
     return i->status.state == INST_READY || (i->status.state == INST_STARTING && same_process(i) && i->ready_since > 0);
 }
 
-bool instance_passed(const struct instance *i) {
+bool instance_passed(const struct instance *i)
+{
     if (!instance_matches(i) || i->status.exited || !i->status.alive)
         return false;
     return i->status.state == INST_READY || i->status.state == INST_UNREADY || same_process(i);
 }
 
-int64_t instance_fail_at(const struct instance *i) {
+int64_t instance_fail_at(const struct instance *i)
+{
     if (i->want != WANT_RUN || i->run_at <= 0 || i->ready_pid > 0)
         return INT64_MAX;
     const struct service_spec *spec = &i->rel->spec;
@@ -174,7 +190,8 @@ int64_t instance_fail_at(const struct instance *i) {
     return i->run_at + within + hook + START_GRACE_MS;
 }
 
-bool instance_failing(const struct instance *i, int64_t now) {
+bool instance_failing(const struct instance *i, int64_t now)
+{
     if (i->want != WANT_RUN || instance_ready(i))
         return false;
     if (instance_matches(i) && (i->status.state == INST_FAILED || i->status.fails >= FAILS_TO_PAUSE))
@@ -182,7 +199,8 @@ bool instance_failing(const struct instance *i, int64_t now) {
     return now >= instance_fail_at(i);
 }
 
-void instance_fail_reason(const struct instance *i, int64_t now, char *buf, size_t size) {
+void instance_fail_reason(const struct instance *i, int64_t now, char *buf, size_t size)
+{
     char how[64] = "";
     exit_describe(i->status.last_exit, how, sizeof how);
     const char *cause = i->status.reason;
@@ -201,14 +219,16 @@ void instance_fail_reason(const struct instance *i, int64_t now, char *buf, size
 /* --- the service ----------------------------------------------------------------------------------------------- */
 uint32_t service_goal(const struct service *s) { return s->stopped || s->deleting ? 0 : s->desired; }
 
-static uint32_t ready_of(const struct service *s, uint64_t generation) {
+static uint32_t ready_of(const struct service *s, uint64_t generation)
+{
     uint32_t n = 0;
     for (size_t i = 0; i < s->n; i++)
         n += s->inst[i]->want == WANT_RUN && s->inst[i]->rel->generation == generation && instance_ready(s->inst[i]);
     return n;
 }
 
-struct release *service_old_release(const struct service *s) {
+struct release *service_old_release(const struct service *s)
+{
     struct release *best = NULL;
     uint32_t best_ready = 0;
     for (size_t i = 0; i < s->n; i++) {
@@ -226,7 +246,8 @@ struct release *service_old_release(const struct service *s) {
 
 uint32_t service_surge(const struct service *s) { return amount_of(s->target->spec.deploy.surge, s->desired, true); }
 
-uint32_t service_slots(const struct service *s) {
+uint32_t service_slots(const struct service *s)
+{
     const struct service_spec *spec = &s->target->spec;
     uint32_t most = MAX_OF(spec->max, s->desired);
     uint32_t slots = upstream_slots(most + amount_of(spec->deploy.surge, most, true));
@@ -246,13 +267,15 @@ static const enum service_state fact_state[] = {
     [FACT_PANIC] = SVC_DEGRADED, [FACT_SHORT] = SVC_DEGRADED, [FACT_NONE] = SVC_STEADY,
 };
 
-static enum fact first_fact(const struct service *s) {
+static enum fact first_fact(const struct service *s)
+{
     return s->deleting ? FACT_DELETING : s->stopped ? FACT_STOPPED : s->paused ? FACT_PAUSED : s->rolling ? FACT_ROLLING
          : s->panic ? FACT_PANIC : s->ready < s->desired ? FACT_SHORT : FACT_NONE;
 }
 
 /* How much a wanted instance is the cause of the trouble. */
-static int trouble(const struct instance *i) {
+static int trouble(const struct instance *i)
+{
     if (!instance_wanted(i) || instance_ready(i))
         return 0;
     if (!i->known)
@@ -266,7 +289,8 @@ static int trouble(const struct instance *i) {
     }
 }
 
-static void short_reason(struct service *s) {
+static void short_reason(struct service *s)
+{
     const struct instance *worst = NULL;
     for (size_t i = 0; i < s->n; i++)
         if (trouble(s->inst[i]) > (worst ? trouble(worst) : 0))
@@ -283,14 +307,16 @@ static void short_reason(struct service *s) {
         fixed_printf(s->reason, "%u of %u ready; %s: %s%s%s", s->ready, s->desired, worst->id, word, how[0] ? ", last " : "", how);
 }
 
-static void rolling_reason(struct service *s) {
+static void rolling_reason(struct service *s)
+{
     uint32_t fresh = 0;
     for (size_t i = 0; i < s->n; i++)
         fresh += s->inst[i]->want == WANT_RUN && s->inst[i]->rel->generation == s->target->generation && instance_ready(s->inst[i]);
     fixed_printf(s->reason, "revision %u: %u of %u ready", s->target->revision, fresh, s->desired);
 }
 
-void service_judge(struct service *s, int64_t now, const char *waits_for) {
+void service_judge(struct service *s, int64_t now, const char *waits_for)
+{
     (void)now;
     uint32_t passed = 0;
     s->ready = 0;
@@ -321,12 +347,14 @@ void service_judge(struct service *s, int64_t now, const char *waits_for) {
     }
 }
 
-static bool same_outcome(const struct scale_why *a, const struct scale_why *b) {
+static bool same_outcome(const struct scale_why *a, const struct scale_why *b)
+{
     return a->current == a->desired && b->current == b->desired && a->current == b->current && a->waiting == b->waiting &&
            a->limited == b->limited && a->no_data == b->no_data && a->clamped_max == b->clamped_max && a->rule_n == b->rule_n && a->rule_n > 0;
 }
 
-void service_explain(struct service *s, const struct scale_why *w) {
+void service_explain(struct service *s, const struct scale_why *w)
+{
     size_t last = (s->why_at + EXPLAIN_KEPT - 1) % EXPLAIN_KEPT;
     if (s->why_n > 0 && same_outcome(&s->why[last], w)) {
         s->why[last] = *w;
@@ -337,12 +365,14 @@ void service_explain(struct service *s, const struct scale_why *w) {
     s->why_n = MIN_OF(s->why_n + 1, (size_t)EXPLAIN_KEPT);
 }
 
-static void rebase(int64_t *t, int64_t now) {
+static void rebase(int64_t *t, int64_t now)
+{
     if (*t != 0)
         *t = MAX_OF(now + *t, 1);       /* ages were stored as negative numbers; 0 means none */
 }
 
-void service_rebase(struct service *s, int64_t now) {
+void service_rebase(struct service *s, int64_t now)
+{
     if (!s->mem_aged)
         return;
     s->mem_aged = false;

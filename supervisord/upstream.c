@@ -2,7 +2,8 @@
 
 static bool counts(const struct upstream_member *m) { return m->want == WANT_RUN && m->alive && !m->exited && (m->ready || m->passed); }
 
-static void judge_one(struct upstream_member *m, bool panic) {
+static void judge_one(struct upstream_member *m, bool panic)
+{
     if (m->exited || !m->alive) {
         m->listed_ret = m->listed;
         m->state_ret = SRV_MAINT;
@@ -16,7 +17,8 @@ static void judge_one(struct upstream_member *m, bool panic) {
     }
 }
 
-bool upstream_judge(struct upstream_member *m, size_t n) {
+bool upstream_judge(struct upstream_member *m, size_t n)
+{
     size_t ready = 0, unready = 0;
     for (size_t i = 0; i < n; i++)
         if (counts(&m[i]))
@@ -27,7 +29,8 @@ bool upstream_judge(struct upstream_member *m, size_t n) {
     return panic;
 }
 
-uint32_t upstream_slots(uint32_t want) {
+uint32_t upstream_slots(uint32_t want)
+{
     uint32_t n = 8;
     while (n < want && n < (1u << 16))
         n *= 2;

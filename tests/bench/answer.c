@@ -5,11 +5,13 @@
 #include <strings.h>
 #include "tests/bench/answer.h"
 
-void answer_init(struct answer *a) {
+void answer_init(struct answer *a)
+{
     *a = (struct answer){ .state = ANSWER_HEAD };
 }
 
-static int status_line(struct answer *a) {
+static int status_line(struct answer *a)
+{
     if (strncmp(a->line, "HTTP/1.", 7) != 0 || a->line_n < 12 || a->line[8] != ' ')
         return -EBADMSG;
     a->status = atoi(a->line + 9);
@@ -17,14 +19,16 @@ static int status_line(struct answer *a) {
     return a->status >= 100 && a->status <= 599 ? 0 : -EBADMSG;
 }
 
-static const char *value_of(const char *line, const char *name) {
+static const char *value_of(const char *line, const char *name)
+{
     size_t n = strlen(name);
     if (strncasecmp(line, name, n) != 0 || line[n] != ':')
         return NULL;
     return line + n + 1 + strspn(line + n + 1, " \t");
 }
 
-static void header_line(struct answer *a) {
+static void header_line(struct answer *a)
+{
     const char *v;
     if ((v = value_of(a->line, "content-length"))) {
         a->has_length = true;
@@ -39,7 +43,8 @@ static void header_line(struct answer *a) {
     }
 }
 
-static void head_end(struct answer *a) {
+static void head_end(struct answer *a)
+{
     if (a->status < 200) {              /* 100, 103: the real one follows */
         answer_init(a);
         a->any = true;
@@ -55,7 +60,8 @@ static void head_end(struct answer *a) {
     }
 }
 
-static int line_end(struct answer *a) {
+static int line_end(struct answer *a)
+{
     if (a->line_n && a->line[a->line_n - 1] == '\r')
         a->line_n--;
     a->line[a->line_n] = '\0';
@@ -81,7 +87,8 @@ static int line_end(struct answer *a) {
     return r;
 }
 
-static size_t body(struct answer *a, size_t n) {
+static size_t body(struct answer *a, size_t n)
+{
     size_t take = a->left < n ? (size_t)a->left : n;
     a->left -= take;
     if (a->left == 0)
@@ -89,7 +96,8 @@ static size_t body(struct answer *a, size_t n) {
     return take;
 }
 
-int answer_feed(struct answer *a, const char *data, size_t n, size_t *ret_used) {
+int answer_feed(struct answer *a, const char *data, size_t n, size_t *ret_used)
+{
     size_t i = 0;
     int r = 0;
     if (n)
@@ -112,7 +120,8 @@ int answer_feed(struct answer *a, const char *data, size_t n, size_t *ret_used) 
     return r ? r : a->state == ANSWER_DONE;
 }
 
-int answer_eof(struct answer *a) {
+int answer_eof(struct answer *a)
+{
     if (a->state == ANSWER_TO_EOF)
         a->state = ANSWER_DONE;
     return a->state == ANSWER_DONE;

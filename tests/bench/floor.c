@@ -25,18 +25,21 @@ struct floor {
 };
 extern char **environ;
 
-static int64_t mono_ns(void) {
+static int64_t mono_ns(void)
+{
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static int by_value(const void *a, const void *b) {
+static int by_value(const void *a, const void *b)
+{
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return (x > y) - (x < y);
 }
 
-static pid_t start(struct floor *f, int i) {
+static pid_t start(struct floor *f, int i)
+{
     char tag[16];
     snprintf(tag, sizeof tag, "%d", i);
     char *argv[] = { (char *)(uintptr_t)f->program, f->file, tag, NULL };
@@ -50,7 +53,8 @@ static pid_t start(struct floor *f, int i) {
 }
 
 /* Waits for the stamp of a pid, searching from record `from`. -1: none came within WAIT_NS. */
-static int64_t stamp_of(struct floor *f, pid_t pid, uint64_t from) {
+static int64_t stamp_of(struct floor *f, pid_t pid, uint64_t from)
+{
     int64_t give_up = mono_ns() + WAIT_NS;
     while (mono_ns() < give_up) {
         uint64_t n = atomic_load(&f->stamps->n);
@@ -62,7 +66,8 @@ static int64_t stamp_of(struct floor *f, pid_t pid, uint64_t from) {
     return -1;
 }
 
-static int64_t start_all(struct floor *f) {
+static int64_t start_all(struct floor *f)
+{
     int64_t t0 = mono_ns(), last = 0;
     for (int i = 0; i < f->children; i++)
         if (start(f, i) < 0)
@@ -77,7 +82,8 @@ static int64_t start_all(struct floor *f) {
 }
 
 /* kill -9 to the replacement's main(). The reaping is a plain waitpid, as in the simplest supervisor. */
-static int64_t kill_one(struct floor *f, int i) {
+static int64_t kill_one(struct floor *f, int i)
+{
     uint64_t from = atomic_load(&f->stamps->n);
     int64_t t0 = mono_ns();
     kill(f->pid[i], SIGKILL);
@@ -92,7 +98,8 @@ static int64_t kill_one(struct floor *f, int i) {
     return at < 0 ? -1 : at - t0;
 }
 
-static void end_all(struct floor *f) {
+static void end_all(struct floor *f)
+{
     for (int i = 0; i < f->children; i++)
         if (f->pid[i] > 0)
             kill(f->pid[i], SIGKILL);
@@ -101,7 +108,8 @@ static void end_all(struct floor *f) {
     unlink(f->file);
 }
 
-static int set_up(struct floor *f, int argc, char **argv) {
+static int set_up(struct floor *f, int argc, char **argv)
+{
     if (argc != 4 || access(argv[1], X_OK) < 0)
         return -EINVAL;
     f->program = argv[1];
@@ -117,7 +125,8 @@ static int set_up(struct floor *f, int argc, char **argv) {
     return f->stamps == MAP_FAILED ? -errno : 0;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     static struct floor f;
     static int64_t took[10000];
     int r = set_up(&f, argc, argv);

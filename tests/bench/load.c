@@ -30,23 +30,27 @@ static const char usage[] =
     "The last line is a JSON summary. Exit status 0: all answered 2xx or 3xx; 1: some failed; 2: usage. TERM or INT: stop sending, wait, sum up.\n";
 
 static volatile sig_atomic_t stopping;
-static void on_signal(int signo) {
+static void on_signal(int signo)
+{
     (void)signo;
     stopping = 1;
 }
 
-static int64_t mono_ns(void) {
+static int64_t mono_ns(void)
+{
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static int die(const char *what, const char *value) {
+static int die(const char *what, const char *value)
+{
     fprintf(stderr, "load: %s: %s\n", what, value ? value : "missing");
     return -EINVAL;
 }
 
-static int parse_url(const char *url, struct options *o) {
+static int parse_url(const char *url, struct options *o)
+{
     char rest[640], port[8] = "80";
     if (strncmp(url, "http://", 7) != 0 || strlen(url) >= sizeof rest)
         return die("want http://HOST:PORT/PATH", url);
@@ -74,7 +78,8 @@ static int parse_url(const char *url, struct options *o) {
     return 0;
 }
 
-static int parse_mix(const char *s, struct options *o) {
+static int parse_mix(const char *s, struct options *o)
+{
     int get, post;
     if (sscanf(s, "get=%d,post=%d", &get, &post) == 2 && get >= 0 && post >= 0 && get + post == 100)
         return o->get_share = get, 0;
@@ -83,7 +88,8 @@ static int parse_mix(const char *s, struct options *o) {
     return die("want get=A,post=B with A + B = 100", s);
 }
 
-static int parse_conn(const char *s, struct options *o) {
+static int parse_conn(const char *s, struct options *o)
+{
     static const char *const words[] = { "pool", "new", "mixed" };
     for (int i = 0; i < 3; i++)
         if (!strcmp(s, words[i]))
@@ -100,7 +106,8 @@ static const struct option longs[] = {
 
 struct raw { const char *url, *profile; double rate, duration_s; };
 
-static int take_option(int opt, struct options *o, struct raw *raw) {
+static int take_option(int opt, struct options *o, struct raw *raw)
+{
     switch (opt) {
     case O_URL: raw->url = optarg; return 0;
     case O_RATE: raw->rate = atof(optarg); return 0;
@@ -120,7 +127,8 @@ static int take_option(int opt, struct options *o, struct raw *raw) {
     }
 }
 
-static int parse_options(int argc, char **argv, struct options *o) {
+static int parse_options(int argc, char **argv, struct options *o)
+{
     struct raw raw = { 0 };
     int opt, r = 0;
     while (r == 0 && (opt = getopt_long(argc, argv, "", longs, NULL)) != -1)
@@ -156,12 +164,14 @@ struct load {
     int64_t start_ns, next_ns;              /* next_ns: when request n is due; -1: none more */
 };
 
-static void plan_next(struct load *l) {
+static void plan_next(struct load *l)
+{
     double due = stopping ? -1 : profile_due_s(&l->o.profile, l->n);
     l->next_ns = due < 0 ? -1 : l->start_ns + (int64_t)(due * 1e9);
 }
 
-static void start_due(struct load *l) {
+static void start_due(struct load *l)
+{
     enum { BATCH = 256 };                   /* then look at the answers again */
     for (int i = 0; i < BATCH; i++) {
         int64_t now = mono_ns();
@@ -178,7 +188,8 @@ static void start_due(struct load *l) {
 }
 
 /* Wakes at the next due request, the next live line, or in 50 ms for time-outs. */
-static void arm_timer(struct load *l) {
+static void arm_timer(struct load *l)
+{
     int64_t at = mono_ns() + 50000000;
     if (l->next_ns >= 0 && l->next_ns < at)
         at = l->next_ns;
@@ -186,7 +197,8 @@ static void arm_timer(struct load *l) {
     timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &its, NULL);
 }
 
-static void run(struct load *l) {
+static void run(struct load *l)
+{
     struct epoll_event ev[256];
     int64_t live_ns = l->start_ns + 1000000000;
     plan_next(l);
@@ -205,7 +217,8 @@ static void run(struct load *l) {
     }
 }
 
-static void raise_files(struct options *o) {
+static void raise_files(struct options *o)
+{
     struct rlimit rl;
     if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
         return;
@@ -215,7 +228,8 @@ static void raise_files(struct options *o) {
         o->conns_max = (int)rl.rlim_cur - 32;
 }
 
-static int set_up(struct load *l) {
+static int set_up(struct load *l)
+{
     raise_files(&l->o);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -227,7 +241,8 @@ static int set_up(struct load *l) {
     return r < 0 ? r : pool_init(&l->pool, &l->o, &l->report, l->epoll);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     static struct load l;
     char prefix[48];
     l.o = (struct options){ .get_share = 100, .timeout_ms = 10000, .conns_max = 4000, .seed = 88172645463325253ULL };

@@ -17,7 +17,8 @@
 
 enum { LINGER_NS = 2000000000 };
 
-int pool_init(struct pool *p, const struct options *o, struct report *r, int epoll) {
+int pool_init(struct pool *p, const struct options *o, struct report *r, int epoll)
+{
     *p = (struct pool){ .o = o, .report = r, .epoll = epoll };
     TAILQ_INIT(&p->free);
     TAILQ_INIT(&p->busy);
@@ -33,12 +34,14 @@ int pool_init(struct pool *p, const struct options *o, struct report *r, int epo
     return 0;
 }
 
-static struct conn_list *list_of(struct pool *p, enum conn_state s) {
+static struct conn_list *list_of(struct pool *p, enum conn_state s)
+{
     return s == C_FREE ? &p->free : s == C_IDLE ? &p->idle : s == C_LINGER ? &p->linger : &p->busy;
 }
 
 /* The one place where a connection changes its state and list. */
-static void set_state(struct pool *p, struct conn *c, enum conn_state s, int64_t now_ns) {
+static void set_state(struct pool *p, struct conn *c, enum conn_state s, int64_t now_ns)
+{
     struct conn_list *from = list_of(p, c->state), *to = list_of(p, s);
     c->state = s;
     if (from == to)
@@ -57,17 +60,20 @@ static void set_state(struct pool *p, struct conn *c, enum conn_state s, int64_t
     }
 }
 
-static void watch(struct pool *p, struct conn *c, uint32_t events, int op) {
+static void watch(struct pool *p, struct conn *c, uint32_t events, int op)
+{
     struct epoll_event e = { .events = events, .data.ptr = c };
     epoll_ctl(p->epoll, op, c->fd, &e);
 }
 
-static void fail(struct pool *p, struct conn *c, enum fail why, int64_t now_ns) {
+static void fail(struct pool *p, struct conn *c, enum fail why, int64_t now_ns)
+{
     report_fail(p->report, &c->req, why, now_ns);
     set_state(p, c, C_FREE, now_ns);
 }
 
-static enum fail of_errno(const struct conn *c, int err) {
+static enum fail of_errno(const struct conn *c, int err)
+{
     if (c->answer.any)
         return FAIL_PARTIAL;
     if (err == ECONNREFUSED)
@@ -77,13 +83,15 @@ static enum fail of_errno(const struct conn *c, int err) {
     return err == ECONNRESET || err == EPIPE ? FAIL_RESET : FAIL_CONNECT;
 }
 
-static void answered(struct pool *p, struct conn *c, int64_t now_ns) {
+static void answered(struct pool *p, struct conn *c, int64_t now_ns)
+{
     report_answer(p->report, &c->req, c->answer.status, c->answer.instance, now_ns);
     c->fresh = false;
     set_state(p, c, c->keep && !c->answer.closes ? C_IDLE : C_LINGER, now_ns);
 }
 
-static void on_readable(struct pool *p, struct conn *c, int64_t now_ns) {
+static void on_readable(struct pool *p, struct conn *c, int64_t now_ns)
+{
     char buf[16384];
     for (;;) {
         ssize_t n = recv(c->fd, buf, sizeof buf, 0);
@@ -117,7 +125,8 @@ static void on_readable(struct pool *p, struct conn *c, int64_t now_ns) {
     }
 }
 
-static void send_rest(struct pool *p, struct conn *c, int64_t now_ns) {
+static void send_rest(struct pool *p, struct conn *c, int64_t now_ns)
+{
     while (c->out_sent < c->out_n) {
         ssize_t n = send(c->fd, c->out + c->out_sent, c->out_n - c->out_sent, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
@@ -138,7 +147,8 @@ static void send_rest(struct pool *p, struct conn *c, int64_t now_ns) {
     }
 }
 
-static void on_connected(struct pool *p, struct conn *c, int64_t now_ns) {
+static void on_connected(struct pool *p, struct conn *c, int64_t now_ns)
+{
     int err = 0;
     socklen_t len = sizeof err;
     getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
@@ -150,7 +160,8 @@ static void on_connected(struct pool *p, struct conn *c, int64_t now_ns) {
     send_rest(p, c, now_ns);
 }
 
-void pool_event(struct pool *p, struct conn *c, uint32_t events, int64_t now_ns) {
+void pool_event(struct pool *p, struct conn *c, uint32_t events, int64_t now_ns)
+{
     if (c->state == C_CONNECTING)
         on_connected(p, c, now_ns);
     else if (c->state == C_SENDING && (events & EPOLLOUT) && !(events & (EPOLLERR | EPOLLHUP)))
@@ -159,7 +170,8 @@ void pool_event(struct pool *p, struct conn *c, uint32_t events, int64_t now_ns)
         on_readable(p, c, now_ns);      /* an error, too, is told by recv() */
 }
 
-static void write_request(const struct pool *p, struct conn *c) {
+static void write_request(const struct pool *p, struct conn *c)
+{
     const struct options *o = p->o;
     char id[96], body[128] = "";
     snprintf(id, sizeof id, "%s-%llu", o->id_prefix, (unsigned long long)c->req.n);
@@ -178,7 +190,8 @@ static void write_request(const struct pool *p, struct conn *c) {
 }
 
 /* An idle connection that is still open, or NULL. */
-static struct conn *take_idle(struct pool *p, int64_t now_ns) {
+static struct conn *take_idle(struct pool *p, int64_t now_ns)
+{
     struct conn *c;
     while ((c = TAILQ_FIRST(&p->idle))) {
         char b;
@@ -190,7 +203,8 @@ static struct conn *take_idle(struct pool *p, int64_t now_ns) {
     return NULL;
 }
 
-static void open_new(struct pool *p, struct conn *c, int64_t now_ns) {
+static void open_new(struct pool *p, struct conn *c, int64_t now_ns)
+{
     c->fd = socket(p->o->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0) {
         fail(p, c, FAIL_LOCAL, now_ns);
@@ -204,7 +218,8 @@ static void open_new(struct pool *p, struct conn *c, int64_t now_ns) {
         fail(p, c, of_errno(c, errno), now_ns);
 }
 
-void pool_start(struct pool *p, const struct request *q, bool keep, int64_t now_ns) {
+void pool_start(struct pool *p, const struct request *q, bool keep, int64_t now_ns)
+{
     struct conn *c = keep ? take_idle(p, now_ns) : NULL;
     bool reuse = c != NULL;
     if (!reuse)
@@ -228,7 +243,8 @@ void pool_start(struct pool *p, const struct request *q, bool keep, int64_t now_
         open_new(p, c, now_ns);
 }
 
-void pool_expire(struct pool *p, int64_t now_ns) {
+void pool_expire(struct pool *p, int64_t now_ns)
+{
     struct conn *c;
     while ((c = TAILQ_FIRST(&p->busy)) && now_ns - c->since_ns > (int64_t)p->o->timeout_ms * 1000000)
         fail(p, c, FAIL_TIMEOUT, now_ns);
@@ -236,7 +252,8 @@ void pool_expire(struct pool *p, int64_t now_ns) {
         set_state(p, c, C_FREE, now_ns);
 }
 
-void pool_done(struct pool *p) {
+void pool_done(struct pool *p)
+{
     for (int i = 0; p->all && i < p->o->conns_max; i++)
         if (p->all[i].fd >= 0)
             close(p->all[i].fd);

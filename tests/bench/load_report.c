@@ -8,7 +8,8 @@
 static const char *const fail_words[FAIL_COUNT] = { FAILS(FAIL_WORD_) };
 static const char *const method_words[METHOD_COUNT] = { [GET] = "GET", [POST] = "POST" };
 
-int report_init(struct report *r, const struct options *o, int64_t start_ns) {
+int report_init(struct report *r, const struct options *o, int64_t start_ns)
+{
     struct timespec ts;
     clock_gettime(CLOCK_REALTIME, &ts);
     *r = (struct report){ .o = o, .start_ns = start_ns, .start_wall_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 };
@@ -17,12 +18,14 @@ int report_init(struct report *r, const struct options *o, int64_t start_ns) {
     return 0;
 }
 
-void report_sent(struct report *r, const struct request *q) {
+void report_sent(struct report *r, const struct request *q)
+{
     r->method[q->method].sent++;
     r->second.sent++;
 }
 
-static void finish(struct report *r, const struct request *q, bool ok, const char *word, const char *instance, int64_t now_ns) {
+static void finish(struct report *r, const struct request *q, bool ok, const char *word, const char *instance, int64_t now_ns)
+{
     int64_t us = (now_ns - q->due_ns) / 1000;
     us = us < 1 ? 1 : us;
     *(ok ? &r->method[q->method].ok : &r->method[q->method].failed) += 1;
@@ -34,7 +37,8 @@ static void finish(struct report *r, const struct request *q, bool ok, const cha
                 (unsigned long long)q->n, method_words[q->method], word, (long long)us, instance[0] ? instance : "-");
 }
 
-void report_answer(struct report *r, const struct request *q, int status, const char *instance, int64_t now_ns) {
+void report_answer(struct report *r, const struct request *q, int status, const char *instance, int64_t now_ns)
+{
     char word[8];
     snprintf(word, sizeof word, "%d", status);
     bool ok = status >= 200 && status < 400;
@@ -43,7 +47,8 @@ void report_answer(struct report *r, const struct request *q, int status, const 
     finish(r, q, ok, word, instance, now_ns);
 }
 
-void report_fail(struct report *r, const struct request *q, enum fail why, int64_t now_ns) {
+void report_fail(struct report *r, const struct request *q, enum fail why, int64_t now_ns)
+{
     char word[24];
     snprintf(word, sizeof word, "%s%s", fail_words[why], q->reused ? "+reused" : "");
     r->fails[why]++;
@@ -51,12 +56,14 @@ void report_fail(struct report *r, const struct request *q, enum fail why, int64
     finish(r, q, false, word, "", now_ns);
 }
 
-static double quantile_ms(const struct hist *h, double q) {
+static double quantile_ms(const struct hist *h, double q)
+{
     int64_t us = hist_quantile_us(h, q);
     return us < 0 ? 0 : (double)us / 1000;
 }
 
-void report_live(struct report *r, int64_t now_ns, unsigned in_flight) {
+void report_live(struct report *r, int64_t now_ns, unsigned in_flight)
+{
     double t = (double)(now_ns - r->start_ns) / 1e9;
     printf("%4.0f s  %6llu/s sent  %6llu ok  %4llu failed  p50 %.1f ms  p95 %.1f ms  in flight %u\n", t, (unsigned long long)r->second.sent,
            (unsigned long long)r->second.ok, (unsigned long long)r->second.failed, quantile_ms(&r->recent, 0.5), quantile_ms(&r->recent, 0.95), in_flight);
@@ -67,11 +74,13 @@ void report_live(struct report *r, int64_t now_ns, unsigned in_flight) {
         fflush(r->log);
 }
 
-uint64_t report_failed(const struct report *r) {
+uint64_t report_failed(const struct report *r)
+{
     return r->method[GET].failed + r->method[POST].failed;
 }
 
-static void print_fails(const struct report *r) {
+static void print_fails(const struct report *r)
+{
     printf("\"failed\":{\"total\":%llu", (unsigned long long)report_failed(r));
     for (int i = 0; i < FAIL_COUNT; i++)
         if (r->fails[i])
@@ -84,7 +93,8 @@ static void print_fails(const struct report *r) {
     printf("}");
 }
 
-void report_end(struct report *r, int64_t now_ns, unsigned unfinished) {
+void report_end(struct report *r, int64_t now_ns, unsigned unfinished)
+{
     printf("{\"url\":\"http://%s:%u%s\",\"seconds\":%.2f,\"sent\":%llu,\"ok\":%llu,", r->o->host, r->o->port, r->o->path,
            (double)(now_ns - r->start_ns) / 1e9, (unsigned long long)(r->method[GET].sent + r->method[POST].sent),
            (unsigned long long)(r->method[GET].ok + r->method[POST].ok));

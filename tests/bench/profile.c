@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include "tests/bench/profile.h"
 
-int profile_parse(const char *text, struct profile *ret) {
+int profile_parse(const char *text, struct profile *ret)
+{
     struct profile p = { .n = 0 };
     for (const char *s = text;; s++) {
         if (p.n == PROFILE_POINTS_MAX)
@@ -30,12 +31,14 @@ int profile_parse(const char *text, struct profile *ret) {
     return 0;
 }
 
-void profile_constant(double rate, double duration_s, struct profile *ret) {
+void profile_constant(double rate, double duration_s, struct profile *ret)
+{
     *ret = (struct profile){ .n = 2, .p = { { 0, rate }, { duration_s, rate } } };
 }
 
 /* Within a segment the number of requests due by x is a*x + (b-a)/(2*d)*x^2; this solves it for x. */
-static double segment_x(double a, double b, double d, double count) {
+static double segment_x(double a, double b, double d, double count)
+{
     double k = (b - a) / (2 * d);
     if (fabs(k) < 1e-12)
         return a > 0 ? count / a : d;
@@ -43,7 +46,8 @@ static double segment_x(double a, double b, double d, double count) {
     return (-a + sqrt(root < 0 ? 0 : root)) / (2 * k);
 }
 
-double profile_due_s(const struct profile *p, uint64_t n) {
+double profile_due_s(const struct profile *p, uint64_t n)
+{
     double left = (double)n;
     for (int i = 0; i + 1 < p->n; i++) {
         double d = p->p[i + 1].t_s - p->p[i].t_s, a = p->p[i].rate, b = p->p[i + 1].rate, total = (a + b) / 2 * d;
@@ -54,13 +58,15 @@ double profile_due_s(const struct profile *p, uint64_t n) {
     return -1;
 }
 
-double profile_rate_at(const struct profile *p, double t_s) {
+double profile_rate_at(const struct profile *p, double t_s)
+{
     for (int i = 0; i + 1 < p->n; i++)
         if (t_s >= p->p[i].t_s && t_s < p->p[i + 1].t_s)
             return p->p[i].rate + (p->p[i + 1].rate - p->p[i].rate) * (t_s - p->p[i].t_s) / (p->p[i + 1].t_s - p->p[i].t_s);
     return 0;
 }
 
-double profile_end_s(const struct profile *p) {
+double profile_end_s(const struct profile *p)
+{
     return p->p[p->n - 1].t_s;
 }

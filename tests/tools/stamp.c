@@ -8,7 +8,8 @@
 #include <unistd.h>
 #include "tests/tools/stamp.h"
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     if (argc < 2)

@@ -9,18 +9,21 @@ static const char TWO[] = EDGE "services:\n" SERVICE("api", "instances: 2, " WEB
 static const char FOUR[] = EDGE "services:\n" SERVICE("api", "instances: 4, " WEB);
 static const char RANGE[] = EDGE "services:\n" SERVICE("api", "instances: { min: 2, max: 6 }, scale: { on: [ cpu: 60% ] }, " WEB);
 
-static int setup(void **state) {
+static int setup(void **state)
+{
     *state = xcalloc(1, sizeof(struct rig));
     rig_init(*state);
     return 0;
 }
-static int teardown(void **state) {
+static int teardown(void **state)
+{
     rig_done(*state);
     free(*state);
     return 0;
 }
 
-static void apply_to_ready(void **state) {
+static void apply_to_ready(void **state)
+{
     struct rig *r = *state;
     char *diff = rig_apply_from(r, "/srv/muster.yaml", TWO, true);
     assert_string_equal(diff, "balancer edge: new\nservice api: new\n");
@@ -44,7 +47,8 @@ static void apply_to_ready(void **state) {
 }
 
 /* S#729 S#1154: a reload restarted everything. */
-static void the_same_again_changes_nothing(void **state) {
+static void the_same_again_changes_nothing(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, TWO);
     uint64_t revision = controller_revision(r->c);
@@ -55,7 +59,8 @@ static void the_same_again_changes_nothing(void **state) {
     assert_int_equal(rig_service(r, "api").revision, 1);
 }
 
-static void one_change_touches_one_service(void **state) {
+static void one_change_touches_one_service(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, "services:\n" SERVICE("api", "instances: 2") SERVICE("worker", "instances: 2"));
     int32_t pid = rig_find(r, "worker.1")->st.pid, old = rig_find(r, "api.1")->st.pid;
@@ -72,7 +77,8 @@ static void one_change_touches_one_service(void **state) {
     }
 }
 
-static void instances_restart_nobody(void **state) {
+static void instances_restart_nobody(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, TWO);
     int32_t pid = rig_find(r, "api.1")->st.pid;
@@ -87,7 +93,8 @@ static void instances_restart_nobody(void **state) {
     rig_silent(r, "rollout");
 }
 
-static void removed_from_the_file(void **state) {
+static void removed_from_the_file(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, "services:\n" SERVICE("api", "instances: 2") SERVICE("worker", "instances: 2"));
     free(rig_apply_from(r, "/srv/other.yaml", "services:\n" SERVICE("other", "instances: 1"), false));
@@ -102,7 +109,8 @@ static void removed_from_the_file(void **state) {
 
 /* --- drain -------------------------------------------------------------------------------------------------------------- */
 /* K#43576 K#86280: the stop signal came before the balancer had let go. */
-static void a_drain_in_order(void **state) {
+static void a_drain_in_order(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, TWO);
@@ -125,7 +133,8 @@ static void a_drain_in_order(void **state) {
     assert_int_equal(rig_service(r, "api").instance_n, 1);
 }
 
-static void zero_in_the_acknowledging_report_is_too_early(void **state) {
+static void zero_in_the_acknowledging_report_is_too_early(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, TWO);
@@ -141,7 +150,8 @@ static void zero_in_the_acknowledging_report_is_too_early(void **state) {
     assert_int_equal(rig_service(r, "api").instance_n, 1);
 }
 
-static void one_report_is_enough_if_it_shows_the_drain(void **state) {
+static void one_report_is_enough_if_it_shows_the_drain(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, TWO);
@@ -153,7 +163,8 @@ static void one_report_is_enough_if_it_shows_the_drain(void **state) {
     assert_int_equal(rig_service(r, "api").instance_n, 1);
 }
 
-static void a_drain_has_an_end(void **state) {
+static void a_drain_has_an_end(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, TWO);
@@ -166,7 +177,8 @@ static void a_drain_has_an_end(void **state) {
     assert_int_equal(rig_service(r, "api").instance_n, 1);
 }
 
-static void a_balancer_that_is_away(void **state) {
+static void a_balancer_that_is_away(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, TWO);
@@ -181,7 +193,8 @@ static void a_balancer_that_is_away(void **state) {
     assert_int_equal(rig_service(r, "api").instance_n, 1);
 }
 
-static void a_balancer_that_never_acknowledges(void **state) {
+static void a_balancer_that_never_acknowledges(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, TWO);
@@ -196,7 +209,8 @@ static void a_balancer_that_never_acknowledges(void **state) {
 
 /* Its status may be old: the agent may have started it again, and put it into the list. So its end waits for the balancer's word as well,
  * but neither for what is in flight nor for long. */
-static void a_process_that_is_gone(void **state) {
+static void a_process_that_is_gone(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, FOUR);
@@ -220,7 +234,8 @@ static void a_process_that_is_gone(void **state) {
     assert_int_equal(rig_service(r, "api").instance_n, 1);
 }
 
-static void a_slot_is_free_only_when_it_is_gone(void **state) {
+static void a_slot_is_free_only_when_it_is_gone(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, TWO);
@@ -240,7 +255,8 @@ static void a_slot_is_free_only_when_it_is_gone(void **state) {
 }
 
 /* --- lists -------------------------------------------------------------------------------------------------------------- */
-static void readiness_and_exits_in_the_list(void **state) {
+static void readiness_and_exits_in_the_list(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, FOUR);
     rig_set(r, "api.1", INST_UNREADY);
@@ -260,7 +276,8 @@ static void readiness_and_exits_in_the_list(void **state) {
 }
 
 /* K#66230: a database outage made all of them unready at once. */
-static void panic_keeps_the_list(void **state) {
+static void panic_keeps_the_list(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, FOUR);
     for (int k = 1; k <= 4; k++) {
@@ -285,7 +302,8 @@ static void panic_keeps_the_list(void **state) {
 }
 
 /* K#100277 K#135795: the agent's restart flipped readiness both ways. */
-static void an_agent_restart_changes_no_list(void **state) {
+static void an_agent_restart_changes_no_list(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, FOUR);
     controller_agent_gone(r->c, r->now);
@@ -307,7 +325,8 @@ static void an_agent_restart_changes_no_list(void **state) {
     assert_string_equal(rig_list(r, "api"), "api.1d api.3+ api.4+ api.2m");
 }
 
-static void a_controller_restart_changes_no_list(void **state) {
+static void a_controller_restart_changes_no_list(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, FOUR);
     rig_set(r, "api.1", INST_UNREADY);
@@ -328,7 +347,8 @@ static void a_controller_restart_changes_no_list(void **state) {
 }
 
 /* N#2453: a change of leader restarted tasks. */
-static void a_hundred_restarts(void **state) {
+static void a_hundred_restarts(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, RANGE);
@@ -347,7 +367,8 @@ static void a_hundred_restarts(void **state) {
     }
 }
 
-static void a_restart_amid_a_drain(void **state) {
+static void a_restart_amid_a_drain(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, TWO);
@@ -369,7 +390,8 @@ static void a_restart_amid_a_drain(void **state) {
 
 /* --- counts --------------------------------------------------------------------------------------------------------------- */
 /* An apply while the agent is away: stored, but nothing is made for the agent before it has told what is. */
-static void an_apply_while_the_agent_is_away(void **state) {
+static void an_apply_while_the_agent_is_away(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, TWO);
     controller_agent_gone(r->c, r->now);
@@ -383,7 +405,8 @@ static void an_apply_while_the_agent_is_away(void **state) {
     assert_int_equal(r->n, 4);
 }
 
-static void scale_ranges(void **state) {
+static void scale_ranges(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, RANGE);
@@ -403,7 +426,8 @@ static void scale_ranges(void **state) {
     assert_int_equal(controller_scale(r->c, r->now, "api", INSTANCES_MAX + 1, &e), -ERANGE);
 }
 
-static void a_plain_number_is_held(void **state) {
+static void a_plain_number_is_held(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, TWO);
@@ -421,7 +445,8 @@ static void a_plain_number_is_held(void **state) {
     assert_false(rig_service(r, "api").held);
 }
 
-static void feed(struct rig *r, double cpu) {
+static void feed(struct rig *r, double cpu)
+{
     struct inst_metrics m[16];
     size_t n = 0;
     for (size_t k = 0; k < r->n && n < ARRAY_LEN(m); k++) {
@@ -432,14 +457,16 @@ static void feed(struct rig *r, double cpu) {
     rig_check(r);
     rig_settle(r);
 }
-static void feed_for(struct rig *r, double cpu, int seconds) {
+static void feed_for(struct rig *r, double cpu, int seconds)
+{
     for (int k = 0; k < seconds; k++) {
         rig_pass(r, 1000);
         feed(r, cpu);
     }
 }
 
-static void the_scaler_up_and_down(void **state) {
+static void the_scaler_up_and_down(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, RANGE);
     feed_for(r, 90, 5);
@@ -460,7 +487,8 @@ static void the_scaler_up_and_down(void **state) {
 }
 
 /* P#3485, E#1850: the figures stop coming. */
-static void no_figures_no_change(void **state) {
+static void no_figures_no_change(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, RANGE);
@@ -479,7 +507,8 @@ static void no_figures_no_change(void **state) {
 /* --- after, stop, start, delete, down ---------------------------------------------------------------------------------------- */
 static const char CHAIN[] = "services:\n" SERVICE("db", "instances: 1") SERVICE("api", "instances: 2, after: [db]") SERVICE("web", "instances: 1, after: [api]");
 
-static void after_waits_for_readiness(void **state) {
+static void after_waits_for_readiness(void **state)
+{
     struct rig *r = *state;
     r->auto_ready = false;
     rig_apply(r, CHAIN);
@@ -504,7 +533,8 @@ static void after_waits_for_readiness(void **state) {
     assert_int_equal(rig_count(r, "web", WANT_RUN), 1);
 }
 
-static void each_of_after_counts_once(void **state) {
+static void each_of_after_counts_once(void **state)
+{
     struct rig *r = *state;
     r->auto_ready = false;
     rig_apply(r, "services:\n" SERVICE("db", "instances: 1") SERVICE("mq", "instances: 2") SERVICE("api", "instances: 1, after: [db, mq]"));
@@ -520,7 +550,8 @@ static void each_of_after_counts_once(void **state) {
     assert_int_equal(rig_count(r, "api", WANT_RUN), 1);
 }
 
-static void stop_and_start(void **state) {
+static void stop_and_start(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, FOUR);
@@ -541,7 +572,8 @@ static void stop_and_start(void **state) {
     assert_int_equal(rig_service(r, "api").state, SVC_STEADY);
 }
 
-static void delete_and_come_back(void **state) {
+static void delete_and_come_back(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, TWO);
@@ -564,7 +596,8 @@ static void delete_and_come_back(void **state) {
     assert_int_equal(controller_service_count(r->c), 0);
 }
 
-static void down_in_order(void **state) {
+static void down_in_order(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, EDGE "services:\n" SERVICE("db", "instances: 1") SERVICE("api", "instances: 2, after: [db], " WEB));
     r->in_flight = 1;
@@ -591,7 +624,8 @@ static void down_in_order(void **state) {
     assert_false(r->had.end);
 }
 
-static void down_does_not_wait_for_ever(void **state) {
+static void down_does_not_wait_for_ever(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, TWO);
     controller_down(r->c, r->now);
@@ -600,7 +634,8 @@ static void down_does_not_wait_for_ever(void **state) {
     assert_true(controller_ended(r->c));
 }
 
-static void a_crash_amid_down(void **state) {
+static void a_crash_amid_down(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, CHAIN);
     controller_down(r->c, r->now);
@@ -612,7 +647,8 @@ static void a_crash_amid_down(void **state) {
 }
 
 /* --- losses -------------------------------------------------------------------------------------------------------------------- */
-static void the_store_is_lost(void **state) {
+static void the_store_is_lost(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, RANGE);
@@ -642,7 +678,8 @@ static void the_store_is_lost(void **state) {
     assert_int_equal(rig_service(r, "api").state, SVC_ROLLING);
 }
 
-static void the_agent_lost_its_instances(void **state) {
+static void the_agent_lost_its_instances(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, TWO);
     r->n = 0;                                               /* the machine was booted */
@@ -652,7 +689,8 @@ static void the_agent_lost_its_instances(void **state) {
     assert_string_equal(rig_list(r, "api"), "api.1+ api.2+");
 }
 
-static void strangers_are_ignored(void **state) {
+static void strangers_are_ignored(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, TWO);
     static const char *const ids[] = { "other.1", "api.99", "api", "", "api.0", "api.-1", ".1", "api.1x", "../api.1" };
@@ -672,7 +710,8 @@ static void strangers_are_ignored(void **state) {
 }
 
 /* --- size ------------------------------------------------------------------------------------------------------------------------ */
-static void a_thousand_instances(void **state) {
+static void a_thousand_instances(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, "services:\n" SERVICE("api", "instances: 1000"));
     assert_int_equal(rig_service(r, "api").ready, 1000);
@@ -685,7 +724,8 @@ static void a_thousand_instances(void **state) {
     assert_int_equal(controller_revision(r->c), revision);  /* not balanced: nothing that the agent must know has changed */
 }
 
-int main(void) {
+int main(void)
+{
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(apply_to_ready), T(the_same_again_changes_nothing), T(one_change_touches_one_service), T(instances_restart_nobody), T(removed_from_the_file),

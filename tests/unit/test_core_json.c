@@ -6,19 +6,22 @@
 #define EDGE "balancers: { edge: { haproxy: { listen: \":8080\", queue_timeout: 2s } } }\n"
 #define API(rest) EDGE "services:\n  db: { command: run, directory: /srv }\n  api: { command: run, directory: /srv, after: [db], balance: { with: edge }, health: { readiness: { http: / } }, " rest " }\n"
 
-static int setup(void **state) {
+static int setup(void **state)
+{
     struct rig *r = *state = xcalloc(1, sizeof *r);
     rig_init(r);
     rig_apply(r, API("instances: { min: 3, max: 9 }, scale: { on: [ cpu: 60% ] }"));
     return 0;
 }
-static int teardown(void **state) {
+static int teardown(void **state)
+{
     rig_done(*state);
     free(*state);
     return 0;
 }
 
-static const char *row_of(struct rig *r, const char *kind, const char *name) {
+static const char *row_of(struct rig *r, const char *kind, const char *name)
+{
     for (size_t k = 0; k < r->row_n; k++)
         if (!strcmp(r->rows[k].kind, kind) && !strcmp(r->rows[k].name, name))
             return r->rows[k].json;
@@ -26,7 +29,8 @@ static const char *row_of(struct rig *r, const char *kind, const char *name) {
     return NULL;
 }
 
-static void again(struct rig *r, const char *name) {
+static void again(struct rig *r, const char *name)
+{
     struct service *s;
     struct err e;
     const char *was = row_of(r, "service", name);
@@ -38,7 +42,8 @@ static void again(struct rig *r, const char *name) {
     assert_null(strchr(was, '\n'));
 }
 
-static void service_rows_round(void **state) {
+static void service_rows_round(void **state)
+{
     struct rig *r = *state;
     struct err e;
     again(r, "api");
@@ -62,7 +67,8 @@ static void service_rows_round(void **state) {
     assert_non_null(strstr(rig_service(r, "api").reason, "it said \"no\""));
 }
 
-static void stop_and_delete_are_kept(void **state) {
+static void stop_and_delete_are_kept(void **state)
+{
     struct rig *r = *state;
     struct err e;
     controller_stop(r->c, r->now, "api", &e);
@@ -79,7 +85,8 @@ static void stop_and_delete_are_kept(void **state) {
     assert_int_equal(rig_service(r, "api").state, SVC_DELETING);
 }
 
-static void balancer_rows_round(void **state) {
+static void balancer_rows_round(void **state)
+{
     struct rig *r = *state;
     struct balancer *b;
     struct err e;
@@ -92,7 +99,8 @@ static void balancer_rows_round(void **state) {
 }
 
 /* A clock that begins anew (the machine was booted): limits hold as long as they had left. */
-static void times_are_ages(void **state) {
+static void times_are_ages(void **state)
+{
     struct rig *r = *state;
     struct service *s = controller_find(r->c, "api"), *back;
     s->mem = (struct scale_memory){ .changes_at = { r->now - 9000, r->now - 10 }, .changes = { 2, -1 }, .change_n = 2 };
@@ -110,7 +118,8 @@ static void times_are_ages(void **state) {
     service_free(back);
 }
 
-static void refused(void **state) {
+static void refused(void **state)
+{
     static const char *const bad[] = {
         "", "x", "[]", "{}", "null", "{\"v\":2}", "{\"v\":1}", "{\"v\":1,\"releases\":[]}", "{\"v\":1,\"releases\":[{}]}",
         "{\"v\":1,\"releases\":[{\"generation\":1,\"revision\":1,\"uid\":0,\"gid\":0,\"spec\":\"{\"}]}",
@@ -136,7 +145,8 @@ static void refused(void **state) {
     controller_free(c);
 }
 
-static void replaced(struct rig *r, const char *what, const char *by) {
+static void replaced(struct rig *r, const char *what, const char *by)
+{
     const char *was = row_of(r, "service", "api"), *at = strstr(was, what);
     if (!at)
         fail_msg("no %s in %s", what, was);
@@ -148,7 +158,8 @@ static void replaced(struct rig *r, const char *what, const char *by) {
         fail_msg("%s as %s was accepted", what, by);
 }
 
-static void refused_details(void **state) {
+static void refused_details(void **state)
+{
     struct rig *r = *state;
     replaced(r, "\"desired\":3", "\"desired\":-3");
     replaced(r, "\"desired\":3", "\"desired\":4001");
@@ -162,7 +173,8 @@ static void refused_details(void **state) {
 }
 
 /* Each byte flipped, and each length cut: an error or a service, never a crash (the sanitizers look on). */
-static void damage(void **state) {
+static void damage(void **state)
+{
     struct rig *r = *state;
     cleanup_free char *row = xstrdup(row_of(r, "service", "api"));
     struct rng rng = { 7 };
@@ -183,7 +195,8 @@ static void damage(void **state) {
     assert_true(refusals > len);
 }
 
-int main(void) {
+int main(void)
+{
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(service_rows_round), T(stop_and_delete_are_kept), T(balancer_rows_round), T(times_are_ages), T(refused), T(refused_details), T(damage),

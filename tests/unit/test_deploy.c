@@ -9,32 +9,37 @@ static const char THREE[] = API("instances: 3, environment: { R: \"3\" }");
 static const char RANGE1[] = API("instances: { min: 3, max: 9 }, scale: { on: [ cpu: 60% ] }, environment: { R: \"1\" }");
 static const char RANGE2[] = API("instances: { min: 3, max: 9 }, scale: { on: [ cpu: 60% ] }, environment: { R: \"2\" }");
 
-static int setup(void **state) {
+static int setup(void **state)
+{
     *state = xcalloc(1, sizeof(struct rig));
     rig_init(*state);
     return 0;
 }
-static int teardown(void **state) {
+static int teardown(void **state)
+{
     rig_done(*state);
     free(*state);
     return 0;
 }
 
-static uint32_t of_revision(struct rig *r, uint32_t revision) {
+static uint32_t of_revision(struct rig *r, uint32_t revision)
+{
     struct service_view v = rig_service(r, "api");
     uint32_t n = 0;
     for (size_t k = 0; k < v.instance_n; k++)
         n += v.instances[k].revision == revision && v.instances[k].want == WANT_RUN;
     return n;
 }
-static uint32_t in_list(struct rig *r) {
+static uint32_t in_list(struct rig *r)
+{
     uint32_t n = 0;
     for (const char *p = rig_list(r, "api"); *p; p++)
         n += *p == '+';
     return n;
 }
 /* The id of the first wanted instance of that revision which is not ready. */
-static const char *fresh_one(struct rig *r, uint32_t revision) {
+static const char *fresh_one(struct rig *r, uint32_t revision)
+{
     for (size_t k = 0; k < r->n; k++)
         if (r->inst[k].st.revision == revision && r->inst[k].st.state != INST_READY)
             return r->inst[k].st.id;
@@ -42,7 +47,8 @@ static const char *fresh_one(struct rig *r, uint32_t revision) {
     return NULL;
 }
 /* Crashes whatever of that revision is not ready, `times` times over. */
-static void crash(struct rig *r, uint32_t revision, int times) {
+static void crash(struct rig *r, uint32_t revision, int times)
+{
     char id[ID_SIZE];
     fixed_printf(id, "%s", fresh_one(r, revision));
     for (int k = 0; k < times; k++) {
@@ -52,7 +58,8 @@ static void crash(struct rig *r, uint32_t revision, int times) {
     }
 }
 
-static void a_good_release(void **state) {
+static void a_good_release(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, ONE);
     rig_apply(r, TWO);
@@ -71,7 +78,8 @@ static void a_good_release(void **state) {
 }
 
 /* The first deployment is not a rollout: it does not pause, it does not wait. */
-static void the_first_is_none(void **state) {
+static void the_first_is_none(void **state)
+{
     struct rig *r = *state;
     r->auto_ready = false;
     rig_apply(r, ONE);
@@ -85,7 +93,8 @@ static void the_first_is_none(void **state) {
 }
 
 /* N#7320 N#6864: a bad release killed the good one. */
-static void a_bad_release_pauses(void **state) {
+static void a_bad_release_pauses(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, ONE);
@@ -116,7 +125,8 @@ static void a_bad_release_pauses(void **state) {
     assert_int_equal(in_list(r), 2);
 }
 
-static void paused_by_failed_and_by_silence(void **state) {
+static void paused_by_failed_and_by_silence(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, ONE);
     r->auto_ready = false;
@@ -135,7 +145,8 @@ static void paused_by_failed_and_by_silence(void **state) {
     assert_non_null(strstr(rig_service(r, "api").reason, "not ready after 70 s"));
 }
 
-static void it_goes_on_by_itself(void **state) {
+static void it_goes_on_by_itself(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, ONE);
     r->auto_ready = false;
@@ -154,7 +165,8 @@ static void it_goes_on_by_itself(void **state) {
     rig_said(r, "goes on: its instances are healthy now");
 }
 
-static void a_third_release_replaces_both(void **state) {
+static void a_third_release_replaces_both(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, ONE);
     r->auto_ready = false;
@@ -170,7 +182,8 @@ static void a_third_release_replaces_both(void **state) {
     assert_int_equal(rig_service(r, "api").state, SVC_STEADY);
 }
 
-static void the_old_file_again(void **state) {
+static void the_old_file_again(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, ONE);
     int32_t pid = rig_find(r, "api.1")->st.pid;
@@ -185,7 +198,8 @@ static void the_old_file_again(void **state) {
     assert_int_equal(r->n, 3);
 }
 
-static void restart_is_a_rollout(void **state) {
+static void restart_is_a_rollout(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, ONE);
@@ -206,7 +220,8 @@ static void restart_is_a_rollout(void **state) {
 }
 
 /* P#3078 P#2573: a fixed port can be held by one at a time. */
-static void a_fixed_port_stops_first(void **state) {
+static void a_fixed_port_stops_first(void **state)
+{
     static const char fixed1[] = API("port: 9001, environment: { R: \"1\" }"), fixed2[] = API("port: 9001, environment: { R: \"2\" }"),
                       other[] = API("port: auto, environment: { R: \"3\" }");
     struct rig *r = *state;
@@ -231,7 +246,8 @@ static void a_fixed_port_stops_first(void **state) {
 }
 
 /* A process that has just started is busy with that. */
-static void feed(struct rig *r, double idle, double starting) {
+static void feed(struct rig *r, double idle, double starting)
+{
     struct inst_metrics m[16];
     size_t n = 0;
     for (size_t k = 0; k < r->n && n < ARRAY_LEN(m); k++) {
@@ -243,7 +259,8 @@ static void feed(struct rig *r, double idle, double starting) {
 }
 
 /* K#90461 K#72775: an idle rolling update scaled up. */
-static void a_rollout_feeds_no_scaler(void **state) {
+static void a_rollout_feeds_no_scaler(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, RANGE1);
     rig_pass(r, 20000);
@@ -258,7 +275,8 @@ static void a_rollout_feeds_no_scaler(void **state) {
 }
 
 /* Even one that has run for long: 3 instances at 68% of what they may use are worth 4 at 60%, not 5. */
-static void the_surplus_is_no_sample(void **state) {
+static void the_surplus_is_no_sample(void **state)
+{
     static const char slow1[] = API("instances: { min: 3, max: 9 }, scale: { on: [ cpu: 60% ] }, deploy: { healthy_for: 1h }, environment: { R: \"1\" }"),
                       slow2[] = API("instances: { min: 3, max: 9 }, scale: { on: [ cpu: 60% ] }, deploy: { healthy_for: 1h }, environment: { R: \"2\" }");
     struct rig *r = *state;
@@ -273,7 +291,8 @@ static void the_surplus_is_no_sample(void **state) {
 }
 
 /* N#25509 K#25238: a deploy reset the scaled count. */
-static void a_rollout_keeps_the_count(void **state) {
+static void a_rollout_keeps_the_count(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, RANGE1);
@@ -288,7 +307,8 @@ static void a_rollout_keeps_the_count(void **state) {
     assert_int_equal(of_revision(r, 2), 7);
 }
 
-static void a_restart_of_the_controller_amid(void **state) {
+static void a_restart_of_the_controller_amid(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, ONE);
     rig_apply(r, TWO);
@@ -301,7 +321,8 @@ static void a_restart_of_the_controller_amid(void **state) {
     assert_int_equal(rig_service(r, "api").state, SVC_STEADY);
 }
 
-static void the_agent_away_amid(void **state) {
+static void the_agent_away_amid(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, ONE);
     rig_apply(r, TWO);
@@ -319,7 +340,8 @@ static void the_agent_away_amid(void **state) {
     assert_int_equal(of_revision(r, 2), 5);
 }
 
-static void an_owner_change_is_a_rollout(void **state) {
+static void an_owner_change_is_a_rollout(void **state)
+{
     struct rig *r = *state;
     rig_apply(r, ONE);
     struct config *conf = rig_config(ONE);
@@ -335,7 +357,8 @@ static void an_owner_change_is_a_rollout(void **state) {
 }
 
 /* I10, I2, I3 and the list under a hundred releases with everything else going on. */
-static void a_hundred_releases(void **state) {
+static void a_hundred_releases(void **state)
+{
     struct rig *r = *state;
     struct err e;
     rig_apply(r, RANGE1);
@@ -356,7 +379,8 @@ static void a_hundred_releases(void **state) {
     assert_int_equal(of_revision(r, rig_service(r, "api").revision), rig_service(r, "api").desired);
 }
 
-int main(void) {
+int main(void)
+{
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_good_release), T(the_first_is_none), T(a_bad_release_pauses), T(paused_by_failed_and_by_silence), T(it_goes_on_by_itself),

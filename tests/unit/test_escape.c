@@ -10,7 +10,8 @@
 #include "ctl/escape.h"
 #include "ctl/utf8.h"
 
-static void corpus(void **state) {
+static void corpus(void **state)
+{
     (void)state;
 #define ROW(in, out) { in, sizeof(in) - 1, out }
     static const struct { const char *in; size_t len; const char *want; } rows[] = {
@@ -42,7 +43,8 @@ static void corpus(void **state) {
     }
 }
 
-static void one_line(void **state) {
+static void one_line(void **state)
+{
     (void)state;
     static const struct { const char *in, *want; } rows[] = { { "", "" }, { "a\nb", "a b" }, { "a\r\nb\n", "a  b" }, { "tab\there", "tab here" }, { "\033[H", "\\x1b[H" } };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -53,7 +55,8 @@ static void one_line(void **state) {
 }
 
 /* Whatever comes in: what comes out is valid UTF-8 without control characters. */
-static void random_bytes(void **state) {
+static void random_bytes(void **state)
+{
     (void)state;
     struct rng r = { 7 };
     for (int round = 0; round < 2000; round++) {
@@ -72,7 +75,8 @@ static void random_bytes(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = { cmocka_unit_test(corpus), cmocka_unit_test(one_line), cmocka_unit_test(random_bytes) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,8 @@
 #include "ctl/detect.h"
 #include "model/spec.h"
 
-static void sources(void **state) {
+static void sources(void **state)
+{
     (void)state;
     static const struct { const char *text; enum app_kind kind; const char *object, *health; } rows[] = {
         { "from flask import Flask\napp = Flask(__name__)\n", APP_FLASK, "app", "" },
@@ -41,7 +42,8 @@ static void sources(void **state) {
     }
 }
 
-static void the_usual_file_wins(void **state) {
+static void the_usual_file_wins(void **state)
+{
     (void)state;
     struct app app = { .kind = APP_OTHER };
     detect_source("zzz.py", "zzz", "app = Flask(__name__)\n", &app);
@@ -52,13 +54,15 @@ static void the_usual_file_wins(void **state) {
 }
 
 /* The path of a file of the folder; valid until the next call. */
-static const char *in(const char *top, const char *name) {
+static const char *in(const char *top, const char *name)
+{
     static char path[128];
     fixed_printf(path, "%s%s", top, name);
     return path;
 }
 
-static void a_package_and_a_venv(void **state) {
+static void a_package_and_a_venv(void **state)
+{
     (void)state;
     char top[] = "/tmp/muster-init-XXXXXX";
     assert_non_null(mkdtemp(top));
@@ -81,7 +85,8 @@ static void a_package_and_a_venv(void **state) {
     assert_int_equal(rmdir(top), 0);
 }
 
-static void what_is_written_is_valid(void **state) {
+static void what_is_written_is_valid(void **state)
+{
     (void)state;
     static const struct app apps[] = {
         { .kind = APP_FLASK, .module = "app", .object = "app", .file = "app.py", .server = "gunicorn" },
@@ -108,7 +113,8 @@ static void what_is_written_is_valid(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = { cmocka_unit_test(sources), cmocka_unit_test(the_usual_file_wins), cmocka_unit_test(a_package_and_a_venv), cmocka_unit_test(what_is_written_is_valid) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

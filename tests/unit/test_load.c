@@ -11,7 +11,8 @@
 #include "tests/bench/answer.c"
 #include "tests/bench/profile.c"
 
-static void test_profile_text(void **s) {
+static void test_profile_text(void **s)
+{
     (void)s;
     static const struct { const char *text; int want; } rows[] = {
         { "0:50,20:400,40:50", 0 }, { "0:0,1:5", 0 }, { "", -EINVAL }, { "0:5", -EINVAL }, { "1:5,2:5", -EINVAL }, { "0:5,0:6", -EINVAL },
@@ -24,7 +25,8 @@ static void test_profile_text(void **s) {
 }
 
 /* The area below the rate is the number of requests, each is due later than the one before, and none behind the end. */
-static void test_profile_counts(void **s) {
+static void test_profile_counts(void **s)
+{
     (void)s;
     struct profile p;
     assert_int_equal(profile_parse("0:0,10:100,20:100,30:0", &p), 0);
@@ -61,7 +63,8 @@ static const struct answer_row answers[] = {
 };
 
 /* In one piece and byte by byte: the same. */
-static void test_answers(void **s) {
+static void test_answers(void **s)
+{
     (void)s;
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         for (int bytewise = 0; bytewise < 2; bytewise++) {
@@ -85,7 +88,8 @@ static void test_answers(void **s) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_profile_text), cmocka_unit_test(test_profile_counts), cmocka_unit_test(test_answers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,13 +16,15 @@
 enum { KEEP = 4 };
 static char dir[64];
 
-static int make_dir(void **state) {
+static int make_dir(void **state)
+{
     (void)state;
     fixed_copy(dir, sizeof dir, "/tmp/muster-logfollow-XXXXXX");
     return mkdtemp(dir) ? 0 : -1;
 }
 
-static int remove_dir(void **state) {
+static int remove_dir(void **state)
+{
     (void)state;
     static const char *const names[] = { "api.1", "api.2", "api.10", "web.1" };
     for (size_t n = 0; n < ARRAY_LEN(names); n++)
@@ -35,29 +37,34 @@ static int remove_dir(void **state) {
 
 static char *log_path(const char *name) { return xasprintf("%s/%s.log", dir, name); }
 
-static void append(const char *name, const char *text) {
+static void append(const char *name, const char *text)
+{
     cleanup_free char *path = log_path(name);
     cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 }
 
 /* One rename of a rotation: step KEEP-1 moves .KEEP-1 to .KEEP, ..., step 0 moves the live file to .1. */
-static void rotate_step(const char *name, int step) {
+static void rotate_step(const char *name, int step)
+{
     cleanup_free char *path = log_path(name), *from = step ? xasprintf("%s.%d", path, step) : xstrdup(path), *to = xasprintf("%s.%d", path, step + 1);
     (void)rename(from, to);
 }
-static void rotate(const char *name) {
+static void rotate(const char *name)
+{
     for (int step = KEEP - 1; step >= 0; step--) rotate_step(name, step);
 }
 
 struct seen { struct strbuf text; long next; bool in_order; size_t n; };
-static void take(void *arg, const char *line, size_t len) {
+static void take(void *arg, const char *line, size_t len)
+{
     struct seen *s = arg;
     strbuf_add(&s->text, line, len);
     strbuf_putc(&s->text, '|');
     s->n++;
 }
-static void count(void *arg, const char *line, size_t len) {
+static void count(void *arg, const char *line, size_t len)
+{
     struct seen *s = arg;
     (void)len;
     s->in_order = s->in_order && strtol(line, NULL, 10) == s->next;
@@ -65,14 +72,16 @@ static void count(void *arg, const char *line, size_t len) {
     s->n++;
 }
 
-static void expect(struct logfollow *f, size_t most, const char *want) {
+static void expect(struct logfollow *f, size_t most, const char *want)
+{
     struct seen s = { .text = STRBUF_INIT };
     logfollow_read(f, most, take, &s);
     assert_string_equal(strbuf_str(&s.text), want);
     strbuf_done(&s.text);
 }
 
-static void lines_parts_and_bounds(void **state) {
+static void lines_parts_and_bounds(void **state)
+{
     (void)state;
     cleanup_free char *path = log_path("api.1");
     struct logfollow *f = logfollow_new(path);
@@ -91,7 +100,8 @@ static void lines_parts_and_bounds(void **state) {
     logfollow_free(f);
 }
 
-static void rotations_between_looks(void **state) {
+static void rotations_between_looks(void **state)
+{
     (void)state;
     cleanup_free char *path = log_path("api.1");
     append("api.1", "1\n");
@@ -111,7 +121,8 @@ static void rotations_between_looks(void **state) {
     logfollow_free(f);
 }
 
-static void a_follower_that_is_too_slow_says_so(void **state) {
+static void a_follower_that_is_too_slow_says_so(void **state)
+{
     (void)state;
     cleanup_free char *path = log_path("api.1");
     append("api.1", "0\n");
@@ -127,7 +138,8 @@ static void a_follower_that_is_too_slow_says_so(void **state) {
 }
 
 /* A writer that rotates at random moments, also stopping between the renames of one rotation, and a reader that looks at random moments. */
-static void numbered_writer_loses_nothing(void **state) {
+static void numbered_writer_loses_nothing(void **state)
+{
     (void)state;
     cleanup_free char *path = log_path("api.1");
     for (uint64_t seed = 1; seed <= 30; seed++) {
@@ -171,7 +183,8 @@ static void numbered_writer_loses_nothing(void **state) {
     }
 }
 
-static void the_last_n_lines_over_files(void **state) {
+static void the_last_n_lines_over_files(void **state)
+{
     (void)state;
     cleanup_free char *path = log_path("api.1");
     append("api.1", "1\n2\n3\n"), rotate("api.1");
@@ -189,7 +202,8 @@ static void the_last_n_lines_over_files(void **state) {
     }
 }
 
-static void very_long_lines_come_in_pieces(void **state) {
+static void very_long_lines_come_in_pieces(void **state)
+{
     (void)state;
     cleanup_free char *path = log_path("api.1"), *text = xmalloc(3 * LOGFOLLOW_LINE_MAX + 2);
     memset(text, 'x', 3 * LOGFOLLOW_LINE_MAX);
@@ -204,12 +218,14 @@ static void very_long_lines_come_in_pieces(void **state) {
 }
 
 /* --- several ------------------------------------------------------------------------------------------------ */
-static void merged(void *arg, size_t index, const char *name, int64_t time_ms, const char *line, size_t len) {
+static void merged(void *arg, size_t index, const char *name, int64_t time_ms, const char *line, size_t len)
+{
     (void)index, (void)time_ms;
     strbuf_printf(arg, "%s:%.*s|", name, (int)(len > 25 ? len - 25 : len), len > 25 ? line + 25 : line);
 }
 
-static void several_are_merged_by_time(void **state) {
+static void several_are_merged_by_time(void **state)
+{
     (void)state;
     struct strv none = { 0 }, api = { 0 }, one = { 0 };
     cleanup_strbuf struct strbuf out = STRBUF_INIT;
@@ -236,7 +252,8 @@ static void several_are_merged_by_time(void **state) {
     strv_done(&api), strv_done(&one);
 }
 
-static void new_instances_come_in(void **state) {
+static void new_instances_come_in(void **state)
+{
     (void)state;
     struct strv none = { 0 };
     cleanup_strbuf struct strbuf out = STRBUF_INIT;
@@ -251,7 +268,8 @@ static void new_instances_come_in(void **state) {
     logset_free(s);
 }
 
-int main(void) {
+int main(void)
+{
 #define IN_DIR(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
     const struct CMUnitTest tests[] = {
         IN_DIR(lines_parts_and_bounds), IN_DIR(rotations_between_looks), IN_DIR(a_follower_that_is_too_slow_says_so), IN_DIR(numbered_writer_loses_nothing),

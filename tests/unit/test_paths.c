@@ -13,7 +13,8 @@
 #include "ctl/paths.h"
 
 #define ADA "/home/ada"
-static void folders(void **state) {
+static void folders(void **state)
+{
     (void)state;
     static const struct { struct paths_env env; const char *option, *want_state, *want_run; bool is_default; } rows[] = {
         { { NULL, NULL, NULL, "/root", 0 }, NULL, "/var/lib/muster", "/run/muster", true },
@@ -44,7 +45,8 @@ static void folders(void **state) {
     }
 }
 
-static void two_state_folders_never_share_a_runtime_folder(void **state) {
+static void two_state_folders_never_share_a_runtime_folder(void **state)
+{
     (void)state;
     struct paths_env env = { NULL, NULL, "/run/user/7", ADA, 7 };
     struct paths a, b, c;
@@ -55,7 +57,8 @@ static void two_state_folders_never_share_a_runtime_folder(void **state) {
     assert_string_equal(a.run, c.run);
 }
 
-static void refused(void **state) {
+static void refused(void **state)
+{
     (void)state;
     struct paths_env none = { NULL, NULL, NULL, NULL, 7 };
     struct paths p;
@@ -65,7 +68,8 @@ static void refused(void **state) {
     assert_int_equal(paths_resolve(&none, "", "/", &p, &e), -EINVAL);
 }
 
-static void made_folders_are_found_again_from_another_environment(void **state) {
+static void made_folders_are_found_again_from_another_environment(void **state)
+{
     (void)state;
     char top[] = "/tmp/muster-paths-XXXXXX";
     assert_non_null(mkdtemp(top));
@@ -92,7 +96,8 @@ static void made_folders_are_found_again_from_another_environment(void **state) 
     assert_int_equal(rmdir(top), 0);
 }
 
-static void a_runtime_folder_of_somebody_else_is_refused(void **state) {
+static void a_runtime_folder_of_somebody_else_is_refused(void **state)
+{
     (void)state;
     if (geteuid() != 0) skip();                             /* needs a folder of another user */
     char top[] = "/tmp/muster-paths-XXXXXX";
@@ -112,7 +117,8 @@ static void a_runtime_folder_of_somebody_else_is_refused(void **state) {
     assert_int_equal(rmdir(top), 0);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folders), cmocka_unit_test(two_state_folders_never_share_a_runtime_folder), cmocka_unit_test(refused),
         cmocka_unit_test(made_folders_are_found_again_from_another_environment), cmocka_unit_test(a_runtime_folder_of_somebody_else_is_refused),

@@ -15,7 +15,8 @@ enum { HEALTHY = 10000 };
 
 /* One letter an instance; old ones upper case, new ones lower case:
  * R ready for long, Q ready just now, U unready (had passed), S starting, X no process, F failing (no process), H held, D drains, P to be stopped. */
-static struct fleet_member member(char ch, uint64_t born) {
+static struct fleet_member member(char ch, uint64_t born)
+{
     struct fleet_member m = { .is_new = ch >= 'a', .want = WANT_RUN, .alive = true, .born = born };
     switch (ch & ~0x20) {
     case 'R': m.ready = m.passed = true; m.ready_ms = 60000; break;
@@ -100,14 +101,16 @@ static const struct row rows[] = {
     { "then the new one", "", 1, 1, 0, "f", 1, 0, "", false },
 };
 
-static void fill(struct fleet *f, struct fleet_member *m, const char *fleet) {
+static void fill(struct fleet *f, struct fleet_member *m, const char *fleet)
+{
     f->n = strlen(fleet);
     f->m = m;
     for (size_t k = 0; k < f->n; k++)
         m[k] = member(fleet[k], k);
 }
 
-static void each_row(void **state) {
+static void each_row(void **state)
+{
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct row *r = &rows[i];
@@ -129,7 +132,8 @@ static void each_row(void **state) {
     }
 }
 
-static void idle_ones_go_first(void **state) {
+static void idle_ones_go_first(void **state)
+{
     struct fleet_member m[4];
     struct fleet f = { .desired = 2, .healthy_for_ms = HEALTHY, .room = UINT32_MAX };
     struct rollout_plan p;
@@ -146,7 +150,8 @@ static void idle_ones_go_first(void **state) {
     rollout_plan_done(&p);
 }
 
-static void says_when_to_look_again(void **state) {
+static void says_when_to_look_again(void **state)
+{
     struct fleet_member m[4];
     struct fleet f = { .desired = 3, .surge = 1, .healthy_for_ms = HEALTHY, .room = UINT32_MAX };
     struct rollout_plan p;
@@ -164,7 +169,8 @@ static void says_when_to_look_again(void **state) {
 /* --- whole rollouts ------------------------------------------------------------------------------------------------------ */
 struct play { struct rng rng; struct fleet_member m[256]; struct fleet f; uint64_t born; bool bad; };
 
-static void enact(struct play *g, const struct rollout_plan *p) {
+static void enact(struct play *g, const struct rollout_plan *p)
+{
     for (size_t k = 0; k < p->victim_n; k++)
         g->m[p->victims[k]].want = WANT_DRAIN;
     for (uint32_t k = 0; k < p->add_new + p->add_old && g->f.n < ARRAY_LEN(g->m); k++)
@@ -172,7 +178,8 @@ static void enact(struct play *g, const struct rollout_plan *p) {
 }
 
 /* A second passes: starting ones get ready (not the bad release), drained ones end, now and then somebody crashes. */
-static void pass_time(struct play *g, bool crashes) {
+static void pass_time(struct play *g, bool crashes)
+{
     for (size_t k = g->f.n; k-- > 0;) {
         struct fleet_member *m = &g->m[k];
         if (m->want == WANT_DRAIN && rng_below(&g->rng, 3) == 0) {
@@ -190,20 +197,23 @@ static void pass_time(struct play *g, bool crashes) {
     }
 }
 
-static uint32_t count_ready(const struct fleet *f) {
+static uint32_t count_ready(const struct fleet *f)
+{
     uint32_t n = 0;
     for (size_t k = 0; k < f->n; k++)
         n += f->m[k].want == WANT_RUN && f->m[k].ready;
     return n;
 }
-static uint32_t count_wanted(const struct fleet *f, bool is_new) {
+static uint32_t count_wanted(const struct fleet *f, bool is_new)
+{
     uint32_t n = 0;
     for (size_t k = 0; k < f->n; k++)
         n += f->m[k].want == WANT_RUN && f->m[k].is_new == is_new;
     return n;
 }
 
-static void play(uint64_t seed, bool bad, bool crashes, bool scaled) {
+static void play(uint64_t seed, bool bad, bool crashes, bool scaled)
+{
     struct play g = { .rng = { seed }, .bad = bad };
     g.f = (struct fleet){ .m = g.m, .desired = 1 + (uint32_t)rng_below(&g.rng, 20), .surge = (uint32_t)rng_below(&g.rng, 4),
                           .unavailable = (uint32_t)rng_below(&g.rng, 3), .healthy_for_ms = 3000, .room = UINT32_MAX };
@@ -237,7 +247,8 @@ static void play(uint64_t seed, bool bad, bool crashes, bool scaled) {
         fail_msg("seed %llu: a bad release was let through: %u of %u ready", (unsigned long long)seed, count_ready(&g.f), g.f.desired);
 }
 
-static void good_releases_finish(void **state) {
+static void good_releases_finish(void **state)
+{
     (void)state;
     for (uint64_t seed = 1; seed <= 300; seed++) {
         play(seed, false, false, false);
@@ -245,7 +256,8 @@ static void good_releases_finish(void **state) {
         play(seed, false, true, true);
     }
 }
-static void bad_releases_harm_nobody(void **state) {
+static void bad_releases_harm_nobody(void **state)
+{
     (void)state;
     for (uint64_t seed = 1; seed <= 60; seed++) {
         play(seed, true, false, false);
@@ -254,7 +266,8 @@ static void bad_releases_harm_nobody(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row), cmocka_unit_test(idle_ones_go_first), cmocka_unit_test(says_when_to_look_again),
         cmocka_unit_test(good_releases_finish), cmocka_unit_test(bad_releases_harm_nobody),

@@ -88,7 +88,8 @@ static const struct row rows[] = {
     { "a target of 0 is no rule", { CPU(0) }, 1, 9, 3, { 99, 99, 99 }, 3, .expect = 3 },
 };
 
-static uint32_t ask(const struct row *r, struct scale_why *why) {
+static uint32_t ask(const struct row *r, struct scale_why *why)
+{
     struct scale_sample s[8];
     uint32_t n = r->cpu_n;
     memset(s, 0, sizeof s);
@@ -106,7 +107,8 @@ static uint32_t ask(const struct row *r, struct scale_why *why) {
     return desired;
 }
 
-static void each_rule(void **state) {
+static void each_rule(void **state)
+{
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct scale_why why;
@@ -117,7 +119,8 @@ static void each_rule(void **state) {
     }
 }
 
-static void refused(void **state) {
+static void refused(void **state)
+{
     struct scale_spec p = { 0 };
     struct scale_input in = { .policy = &p, .min = 3, .max = 2, .current = 2 };
     struct scale_memory mem = { 0 };
@@ -132,13 +135,15 @@ static void refused(void **state) {
 /* --- stories over time: a service whose queue says how many it wants ------------------------------------------------------------ */
 struct world { struct scale_rule rule; struct scale_spec policy; struct scale_memory mem; struct scale_why why; uint32_t current, min, max; int64_t now; };
 
-static void world_init(struct world *w, struct scale_dir up, struct scale_dir down, uint32_t current) {
+static void world_init(struct world *w, struct scale_dir up, struct scale_dir down, uint32_t current)
+{
     *w = (struct world){ .rule = QUEUE(1), .policy = { .rule_n = 1, .up = up, .down = down }, .current = current, .min = 1, .max = 100, .now = NOW };
     w->policy.rules = &w->rule;
 }
 
 /* After `after_ms` the rules want `want` (0: no figures). */
-static uint32_t step(struct world *w, int64_t after_ms, double want) {
+static uint32_t step(struct world *w, int64_t after_ms, double want)
+{
     struct svc_metrics svc = { .queue = want > 0 ? want : NAN };
     w->now += after_ms;
     struct scale_input in = { &w->policy, w->min, w->max, w->current, NULL, 0, &svc, w->now, 15000 };
@@ -146,7 +151,8 @@ static uint32_t step(struct world *w, int64_t after_ms, double want) {
     return w->current;
 }
 
-static void up_limit(void **state) {
+static void up_limit(void **state)
+{
     struct world w;
     (void)state;
     world_init(&w, (struct scale_dir){ { .percent = 100, .period_ms = 15000 }, 0 }, (struct scale_dir){ { 0 }, 0 }, 2);
@@ -163,7 +169,8 @@ static void up_limit(void **state) {
     assert_int_equal(step(&w, 5000, 50), 7);            /* the first one's period is over */
 }
 
-static void down_limit(void **state) {
+static void down_limit(void **state)
+{
     struct world w;
     (void)state;
     world_init(&w, (struct scale_dir){ { 0 }, 0 }, (struct scale_dir){ { .percent = 10, .period_ms = 30000 }, 0 }, 40);
@@ -175,7 +182,8 @@ static void down_limit(void **state) {
     assert_int_equal(step(&w, 10000, 1), 3);
 }
 
-static void up_wait(void **state) {
+static void up_wait(void **state)
+{
     struct world w;
     (void)state;
     world_init(&w, (struct scale_dir){ { 0 }, 10000 }, (struct scale_dir){ { 0 }, 0 }, 2);
@@ -188,7 +196,8 @@ static void up_wait(void **state) {
     assert_int_equal(step(&w, 1, 5), 5);
 }
 
-static void down_wait(void **state) {
+static void down_wait(void **state)
+{
     struct world w;
     (void)state;
     world_init(&w, (struct scale_dir){ { 0 }, 0 }, (struct scale_dir){ { 0 }, 300000 }, 10);
@@ -206,7 +215,8 @@ static void down_wait(void **state) {
     assert_in_range(i, 195, 235);
 }
 
-static void down_wait_is_not_shortened_by_gaps(void **state) {
+static void down_wait_is_not_shortened_by_gaps(void **state)
+{
     struct world w;
     (void)state;
     world_init(&w, (struct scale_dir){ { 0 }, 0 }, (struct scale_dir){ { 0 }, 60000 }, 10);
@@ -218,7 +228,8 @@ static void down_wait_is_not_shortened_by_gaps(void **state) {
     assert_int_equal(w.current, 3);
 }
 
-static void flapping_load_keeps_the_size(void **state) {
+static void flapping_load_keeps_the_size(void **state)
+{
     struct world w;
     (void)state;
     world_init(&w, (struct scale_dir){ { .percent = 100, .period_ms = 15000 }, 0 }, (struct scale_dir){ { .percent = 10, .period_ms = 30000 }, 300000 }, 4);
@@ -233,7 +244,8 @@ static void flapping_load_keeps_the_size(void **state) {
 }
 
 /* 1,000 changes within one period: the memory is bounded, and the limit still holds. */
-static void history_is_bounded(void **state) {
+static void history_is_bounded(void **state)
+{
     struct world w;
     (void)state;
     world_init(&w, (struct scale_dir){ { .count = 90, .period_ms = 10000000 }, 0 }, (struct scale_dir){ { 0 }, 0 }, 1);
@@ -250,7 +262,8 @@ static void history_is_bounded(void **state) {
 }
 
 /* Whatever the figures: within min..max, and never down without data. */
-static void any_figures(void **state) {
+static void any_figures(void **state)
+{
     static const double figures[] = { NAN, -1, 0, 1e-9, 59, 60, 61, 1e9, INFINITY };
     (void)state;
     for (size_t a = 0; a < ARRAY_LEN(figures); a++)
@@ -266,7 +279,8 @@ static void any_figures(void **state) {
             }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_rule), cmocka_unit_test(refused), cmocka_unit_test(up_limit), cmocka_unit_test(down_limit),
         cmocka_unit_test(up_wait), cmocka_unit_test(down_wait), cmocka_unit_test(down_wait_is_not_shortened_by_gaps),

@@ -10,7 +10,8 @@
 #include "base/strbuf.h"
 #include "supervisord/service.h"
 
-static struct release *a_release(const char *yaml, uint64_t generation) {
+static struct release *a_release(const char *yaml, uint64_t generation)
+{
     struct config conf;
     struct config_errors errs = { 0 };
     cleanup_strbuf struct strbuf text = STRBUF_INIT;
@@ -26,7 +27,8 @@ static struct release *a_release(const char *yaml, uint64_t generation) {
     return r;
 }
 
-static struct service *a_service(const char *yaml) {
+static struct service *a_service(const char *yaml)
+{
     struct service *s = service_new("api");
     s->target = a_release(yaml, 1);
     s->desired = s->target->spec.min;
@@ -34,7 +36,8 @@ static struct service *a_service(const char *yaml) {
     return s;
 }
 
-static void lowest_free_slot(void **state) {
+static void lowest_free_slot(void **state)
+{
     (void)state;
     struct service *s = a_service("instances: 5");
     for (uint32_t k = 1; k <= 5; k++)
@@ -55,7 +58,8 @@ static void lowest_free_slot(void **state) {
     service_free(s);
 }
 
-static void slots_are_bounded(void **state) {
+static void slots_are_bounded(void **state)
+{
     (void)state;
     struct service *s = a_service("instances: 5");
     for (int k = 0; k < 2 * INSTANCES_MAX; k++)
@@ -64,7 +68,8 @@ static void slots_are_bounded(void **state) {
     service_free(s);
 }
 
-static void ids(void **state) {
+static void ids(void **state)
+{
     static const struct { const char *id, *name; uint32_t slot; int rc; } rows[] = {
         { "api.1", "api", 1, 0 }, { "a-b.4000", "a-b", 4000, 0 }, { "api.4294967295", "api", UINT32_MAX, 0 }, { "api.4294967296", NULL, 0, -EINVAL },
         { "api", NULL, 0, -EINVAL }, { "api.", NULL, 0, -EINVAL }, { ".1", NULL, 0, -EINVAL }, { "api.0", NULL, 0, -EINVAL }, { "api.01", NULL, 0, -EINVAL },
@@ -83,7 +88,8 @@ static void ids(void **state) {
 }
 
 /* One way only: HOLD, RUN, DRAIN, STOP; nothing that drains or stops is called back. */
-static void wants(void **state) {
+static void wants(void **state)
+{
     static const enum want legal[][2] = { { WANT_HOLD, WANT_RUN }, { WANT_HOLD, WANT_STOP }, { WANT_RUN, WANT_DRAIN }, { WANT_RUN, WANT_STOP }, { WANT_DRAIN, WANT_STOP } };
     (void)state;
     for (size_t k = 0; k < ARRAY_LEN(legal); k++) {
@@ -119,7 +125,8 @@ static const struct st_row st_rows[] = {
     { "draining", INST_DRAINING, true, .ready_pid = 7, .passed = true },
 };
 
-static void statuses(void **state) {
+static void statuses(void **state)
+{
     (void)state;
     struct release *rel = a_release("instances: 1", 5);
     for (size_t k = 0; k < ARRAY_LEN(st_rows); k++) {
@@ -135,7 +142,8 @@ static void statuses(void **state) {
     release_unref(rel);
 }
 
-static void too_long_in_starting(void **state) {
+static void too_long_in_starting(void **state)
+{
     static const struct { const char *yaml; int64_t ms; } rows[] = {
         { "instances: 1", 70000 },                          /* 60 s by default, and 10 s of grace */
         { "health: { startup: { http: /, within: 5s } }", 15000 },
@@ -156,7 +164,8 @@ static void too_long_in_starting(void **state) {
     }
 }
 
-static void causes(void **state) {
+static void causes(void **state)
+{
     static const struct { enum instance_state state; const char *reason; struct exit_info exit; const char *text; } rows[] = {
         { INST_BACKOFF, "", { EXIT_KIND_CODE, 3 }, "api.4: exit code 3" },
         { INST_BACKOFF, "exit code 3 after 2 s", { EXIT_KIND_CODE, 3 }, "api.4: exit code 3 after 2 s" },
@@ -177,7 +186,8 @@ static void causes(void **state) {
 }
 
 /* --- the state's table ---------------------------------------------------------------------------------------------------------- */
-static void states(void **state) {
+static void states(void **state)
+{
     static const struct { bool deleting, stopped, paused, rolling, panic; uint32_t ready; enum service_state is; } rows[] = {
         { .ready = 2, .is = SVC_STEADY }, { .ready = 3, .is = SVC_STEADY }, { .ready = 1, .is = SVC_DEGRADED }, { .panic = true, .ready = 2, .is = SVC_DEGRADED },
         { .rolling = true, .ready = 1, .is = SVC_ROLLING }, { .rolling = true, .paused = true, .is = SVC_PAUSED }, { .stopped = true, .is = SVC_STOPPED },
@@ -204,7 +214,8 @@ static void states(void **state) {
     }
 }
 
-static void slots_at_the_balancer(void **state) {
+static void slots_at_the_balancer(void **state)
+{
     static const struct { const char *yaml; uint32_t desired, before, slots; } rows[] = {
         { "instances: 1", 1, 0, 8 }, { "instances: { min: 1, max: 7 }", 1, 0, 8 }, { "instances: { min: 1, max: 8 }", 1, 0, 16 },
         { "instances: { min: 1, max: 8 }, deploy: { surge: 100% }", 1, 0, 16 }, { "instances: { min: 1, max: 9 }, deploy: { surge: 100% }", 1, 0, 32 },
@@ -221,7 +232,8 @@ static void slots_at_the_balancer(void **state) {
     }
 }
 
-static void explanations_are_a_bounded_ring(void **state) {
+static void explanations_are_a_bounded_ring(void **state)
+{
     (void)state;
     struct service *s = a_service("instances: 2");
     for (uint32_t k = 0; k < 100; k++) {
@@ -239,7 +251,8 @@ static void explanations_are_a_bounded_ring(void **state) {
     service_free(s);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lowest_free_slot), cmocka_unit_test(slots_are_bounded), cmocka_unit_test(ids), cmocka_unit_test(wants), cmocka_unit_test(statuses),
         cmocka_unit_test(too_long_in_starting), cmocka_unit_test(causes), cmocka_unit_test(states), cmocka_unit_test(slots_at_the_balancer),

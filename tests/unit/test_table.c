@@ -13,7 +13,8 @@
 static const struct table_column columns[] = {
     { "NAME", TABLE_KEEP, false, false }, { "PORT", 20, true, false }, { "PID", 10, true, false }, { "WHY", TABLE_KEEP, false, true } };
 
-static struct table *sample(const char *why) {
+static struct table *sample(const char *why)
+{
     struct table *t = table_new(columns, ARRAY_LEN(columns));
     table_row(t);
     table_cell(t, 0, COLOR_GREEN, "api.1");
@@ -23,13 +24,15 @@ static struct table *sample(const char *why) {
     return t;
 }
 
-static char *print(struct table *t, struct look l, size_t rows) {
+static char *print(struct table *t, struct look l, size_t rows)
+{
     struct strbuf out = STRBUF_INIT;
     table_print(t, &l, rows, &out);
     return strbuf_take(&out);
 }
 
-static void columns_give_way_by_priority(void **state) {
+static void columns_give_way_by_priority(void **state)
+{
     (void)state;
     static const struct { size_t width; const char *want; } rows[] = {
         { 0,  "NAME    PORT  PID  WHY\napi.1  20001   77  no such file or directory\n" },
@@ -47,14 +50,16 @@ static void columns_give_way_by_priority(void **state) {
     }
 }
 
-static void a_short_reason_takes_no_more_than_it_needs(void **state) {
+static void a_short_reason_takes_no_more_than_it_needs(void **state)
+{
     (void)state;
     cleanup_table struct table *t = sample("ok");
     cleanup_free char *got = print(t, (struct look){ .width = 22 }, 0);
     assert_string_equal(got, "NAME    PORT  PID  WHY\napi.1  20001   77  ok\n");
 }
 
-static void rows_that_are_left_out_are_told(void **state) {
+static void rows_that_are_left_out_are_told(void **state)
+{
     (void)state;
     cleanup_table struct table *t = sample("x");
     for (int i = 0; i < 5; i++) table_row(t);
@@ -62,7 +67,8 @@ static void rows_that_are_left_out_are_told(void **state) {
     assert_non_null(strstr(got, "(4 more)"));
 }
 
-static void color_only_when_asked_and_closed(void **state) {
+static void color_only_when_asked_and_closed(void **state)
+{
     (void)state;
     cleanup_table struct table *t = sample("broken");
     cleanup_free char *plain = print(t, (struct look){ .width = 80 }, 0), *color = print(t, (struct look){ .width = 80, .color = true }, 0);
@@ -71,7 +77,8 @@ static void color_only_when_asked_and_closed(void **state) {
     assert_non_null(strstr(color, "\033[31mbroken\033[0m\n"));
 }
 
-static void cells_cannot_move_the_cursor(void **state) {
+static void cells_cannot_move_the_cursor(void **state)
+{
     (void)state;
     cleanup_table struct table *t = sample("\033[2J\nsecond\tline\r\x9b" "0m");
     cleanup_free char *got = print(t, (struct look){ .width = 0 }, 0);
@@ -79,7 +86,8 @@ static void cells_cannot_move_the_cursor(void **state) {
 }
 
 /* Random texts, wide and combining characters and bytes that are not UTF-8 among them. */
-static void never_wider_than_the_width(void **state) {
+static void never_wider_than_the_width(void **state)
+{
     (void)state;
     static const char *const bits[] = { "a", "word ", "\xe4\xb8\xad", "e\xcc\x81", "\xff", " ", "verylongwordwithoutblank", "\xf0\x9f\x98\x80", "\033[31m" };
     struct rng r = { 42 };
@@ -101,7 +109,8 @@ static void never_wider_than_the_width(void **state) {
     }
 }
 
-static void clipping_counts_what_is_seen(void **state) {
+static void clipping_counts_what_is_seen(void **state)
+{
     (void)state;
     cleanup_strbuf struct strbuf out = STRBUF_INIT;
     struct look l = { .width = 5, .color = true };
@@ -109,7 +118,8 @@ static void clipping_counts_what_is_seen(void **state) {
     assert_string_equal(out.s, "\033[31mabcde\033[0m\nxy");
 }
 
-static void widths(void **state) {
+static void widths(void **state)
+{
     (void)state;
     static const struct { const char *s; size_t want; } rows[] = { { "", 0 }, { "abc", 3 }, { "\xe4\xb8\xad", 2 }, { "e\xcc\x81", 1 }, { "●", 1 }, { "\xff\xfe", 2 },
         { "\xe2\x80\x8b", 0 }, { "\xed\xa0\x80", 3 } };
@@ -118,7 +128,8 @@ static void widths(void **state) {
     assert_int_equal(utf8_fit("a\xe4\xb8\xad" "b", 3), 4);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_give_way_by_priority),
         cmocka_unit_test(a_short_reason_takes_no_more_than_it_needs),

@@ -11,7 +11,8 @@
 /* One letter an instance, in the list before unless lower case: R ready, U unready, E its exit was seen, D drains (ready), W drains (unready),
  * Z its exit was seen, and all else that is known is older, N a new process that has not passed (n: never listed), S to be stopped (its process is still there), H held.
  * Answers: r ready, d drain, m maint, - not listed. */
-static struct upstream_member member(char ch) {
+static struct upstream_member member(char ch)
+{
     struct upstream_member m = { .want = WANT_RUN, .alive = true, .ready = true, .passed = true, .listed = true };
     switch (ch) {
     case 'r': m.listed = false; break;
@@ -55,11 +56,13 @@ static const struct { const char *name, *in, *out; bool panic; } rows[] = {
     { "held", "RH", "r-", false },
 };
 
-static char letter(const struct upstream_member *m) {
+static char letter(const struct upstream_member *m)
+{
     return !m->listed_ret ? '-' : m->state_ret == SRV_READY ? 'r' : m->state_ret == SRV_DRAIN ? 'd' : 'm';
 }
 
-static void each_row(void **state) {
+static void each_row(void **state)
+{
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct upstream_member m[8];
@@ -76,7 +79,8 @@ static void each_row(void **state) {
 }
 
 /* Every mixture of up to six: READY only what may take traffic; at least half of those that run and have passed are in (I8). */
-static void every_mixture(void **state) {
+static void every_mixture(void **state)
+{
     static const char kinds[] = "RZUEDWNnSH";
     (void)state;
     for (size_t code = 0; code < 1000000; code++) {
@@ -97,14 +101,16 @@ static void every_mixture(void **state) {
     }
 }
 
-static void slots(void **state) {
+static void slots(void **state)
+{
     static const uint32_t want[][2] = { { 0, 8 }, { 1, 8 }, { 8, 8 }, { 9, 16 }, { 16, 16 }, { 17, 32 }, { 4001, 4096 }, { 4097, 8192 }, { 4000000000u, 65536 } };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(want); i++)
         assert_int_equal(upstream_slots(want[i][0]), want[i][1]);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = { cmocka_unit_test(each_row), cmocka_unit_test(every_mixture), cmocka_unit_test(slots) };
     return cmocka_run_group_tests_name("upstream", tests, NULL, NULL);
 }

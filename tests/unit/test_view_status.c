@@ -15,18 +15,21 @@
 static const char *const samples[] = { "empty", "ready", "rolling", "failing", "paused", "stopped", "many" };
 static const size_t widths[] = { 60, 80, 120, 200 };
 
-static struct look look_at(size_t width) {
+static struct look look_at(size_t width)
+{
     struct look l = { .width = width, .height = 24, .symbols = true, .utf8 = true };
     assert_int_equal(clock_parse_rfc3339("2026-11-25T12:00:00.000Z", &l.now_ms), 0);
     return l;
 }
 
-static void render(const char *sample, struct look l, struct view_options o, struct strbuf *out) {
+static void render(const char *sample, struct look l, struct view_options o, struct strbuf *out)
+{
     cleanup_json json_t *j = golden_sample(sample);
     view_status(j, &l, o, out);
 }
 
-static void status_is_as_kept(void **state) {
+static void status_is_as_kept(void **state)
+{
     (void)state;
     for (size_t w = 0; w < ARRAY_LEN(widths); w++) {
         cleanup_strbuf struct strbuf all = STRBUF_INIT;
@@ -39,7 +42,8 @@ static void status_is_as_kept(void **state) {
     }
 }
 
-static void other_views_are_as_kept(void **state) {
+static void other_views_are_as_kept(void **state)
+{
     (void)state;
     cleanup_strbuf struct strbuf ps = STRBUF_INIT, wide = STRBUF_INIT, color = STRBUF_INIT, live = STRBUF_INIT, piped = STRBUF_INIT;
     cleanup_json json_t *j = golden_sample("failing"), *many = golden_sample("many"), *ready = golden_sample("ready");
@@ -62,7 +66,8 @@ static void other_views_are_as_kept(void **state) {
     golden_check("live-80x24.txt", &live);
 }
 
-static void no_line_is_wider_than_the_width(void **state) {
+static void no_line_is_wider_than_the_width(void **state)
+{
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
         for (size_t width = 40; width <= 210; width++) {
@@ -77,7 +82,8 @@ static void no_line_is_wider_than_the_width(void **state) {
     }
 }
 
-static void reason_is_never_dropped(void **state) {
+static void reason_is_never_dropped(void **state)
+{
     (void)state;
     for (size_t width = 40; width <= 210; width++) {
         cleanup_strbuf struct strbuf out = STRBUF_INIT;
@@ -87,7 +93,8 @@ static void reason_is_never_dropped(void **state) {
     }
 }
 
-static void plain_output_has_no_escape_byte_whatever_instances_print(void **state) {
+static void plain_output_has_no_escape_byte_whatever_instances_print(void **state)
+{
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
         cleanup_strbuf struct strbuf out = STRBUF_INIT;
@@ -97,7 +104,8 @@ static void plain_output_has_no_escape_byte_whatever_instances_print(void **stat
     }
 }
 
-static void live_never_exceeds_the_screen(void **state) {
+static void live_never_exceeds_the_screen(void **state)
+{
     (void)state;
     cleanup_json json_t *many = golden_sample("many"), *events = json_array();
     for (int i = 0; i < 40; i++) json_array_append_new(events, json_pack("{s:i,s:s,s:s,s:s}", "seq", i, "kind", "ready", "subject", "api.1", "text", "x"));
@@ -114,7 +122,8 @@ static void live_never_exceeds_the_screen(void **state) {
 }
 
 /* --- is it there yet? ---------------------------------------------------------------------------------- */
-static void waiting_ends_when_it_should(void **state) {
+static void waiting_ends_when_it_should(void **state)
+{
     (void)state;
     static const struct { const char *sample, *service; enum wait_verdict want; } rows[] = {
         { "empty", NULL, WAIT_DONE },     { "ready", NULL, WAIT_DONE },      { "ready", "api", WAIT_DONE },      { "rolling", NULL, WAIT_ON },
@@ -130,7 +139,8 @@ static void waiting_ends_when_it_should(void **state) {
     }
 }
 
-static void waiting_goes_on_for_old_revisions_and_missing_instances(void **state) {
+static void waiting_goes_on_for_old_revisions_and_missing_instances(void **state)
+{
     (void)state;
     cleanup_json json_t *j = golden_sample("ready");
     json_t *api = json_array_get(json_object_get(j, "services"), 0), *first = json_array_get(json_object_get(api, "instances"), 0);
@@ -145,7 +155,8 @@ static void waiting_goes_on_for_old_revisions_and_missing_instances(void **state
     assert_int_equal(wait_judge(j, NULL, NULL), WAIT_BAD);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_is_as_kept),
         cmocka_unit_test(other_views_are_as_kept),
