@@ -93,9 +93,9 @@ static void add_decision(const json_t *d, const struct look *look, struct strbuf
     size_t i;
     json_t *x;
     view_age(jget_str(d, "time"), look->now_ms, age, sizeof age);
-    long long from = jget_int(d, "current", 0), to = jget_int(d, "wanted", 0);
+    long long from = jget_int(d, "current", 0), to = jget_int(d, "desired", 0);
     strbuf_printf(out, "\n  %s ago  ", age);
-    if (json_is_number(json_object_get(d, "wanted"))) strbuf_printf(out, "%s%lld -> %lld%s  ", look_begin(look, COLOR_BOLD), from, to, look_end(look, COLOR_BOLD));
+    if (json_is_number(json_object_get(d, "desired"))) strbuf_printf(out, "%s%lld -> %lld%s  ", look_begin(look, COLOR_BOLD), from, to, look_end(look, COLOR_BOLD));
     strbuf_printf(out, "%s\n", text);
     json_array_foreach(json_object_get(d, "rules"), i, x) add_rule(x, look, out);
     if (json_array_size(json_object_get(d, "clamps")) == 0) return;
