@@ -188,17 +188,30 @@ static void apply_want(struct balancer *b)
 
 void balancer_refresh(struct balancer *b) { apply_want(b); }
 
+static const struct upstream *upstream_of(const struct balancer *b, const char *id)
+{
+    size_t n = strcspn(id, ".");
+    for (size_t i = 0; i < b->told.upstream_n; i++)
+        if (strncmp(b->told.upstreams[i].service, id, n) == 0 && b->told.upstreams[i].service[n] == '\0')
+            return &b->told.upstreams[i];
+    return NULL;
+}
+
+static bool in_list(const struct upstream *u, const char *id)
+{
+    for (size_t k = 0; u && k < u->server_n; k++)
+        if (strcmp(u->servers[k].id, id) == 0)
+            return true;
+    return false;
+}
+
+/* Kept as long as the service is here, listed or not: a set that was decided before the exit was heard of may still be under way. */
 static void forget_gone(struct balancer *b)
 {
     size_t kept = 0;
-    for (size_t g = 0; g < b->gone_n; g++) {
-        bool wanted = false;
-        for (size_t i = 0; i < b->told.upstream_n && !wanted; i++)
-            for (size_t k = 0; k < b->told.upstreams[i].server_n && !wanted; k++)
-                wanted = strcmp(b->told.upstreams[i].servers[k].id, b->gone[g]) == 0;
-        if (wanted)
+    for (size_t g = 0; g < b->gone_n; g++)
+        if (upstream_of(b, b->gone[g]))
             memmove(b->gone[kept++], b->gone[g], ID_SIZE);
-    }
     b->gone_n = kept;
 }
 
@@ -216,21 +229,16 @@ void balancer_set(struct balancer *b, uint64_t epoch, uint64_t revision, const s
 
 void balancer_instance_gone(struct balancer *b, const char *id)
 {
-    char service[ID_SIZE];
-    if (is_gone(b, id) || b->gone_n == GONE_MAX)
+    const struct upstream *u = upstream_of(b, id);
+    if (!u || is_gone(b, id) || b->gone_n == GONE_MAX)
         return;
-    fixed_printf(service, "%.*s", (int)strcspn(id, "."), id);
-    bool here = false;
-    for (size_t i = 0; i < b->told.upstream_n; i++)
-        for (size_t k = 0; k < b->told.upstreams[i].server_n; k++)
-            here |= strcmp(b->told.upstreams[i].servers[k].id, id) == 0;
-    if (!here)
+    b->gone = xrealloc(b->gone, (b->gone_n + 1) * sizeof *b->gone);
+    fixed_printf(b->gone[b->gone_n++], "%s", id);
+    if (!in_list(u, id))
         return;
     for (size_t i = 0; i < GENS_MAX; i++)
         if (b->gens[i].number)
-            hapgen_maint(&b->gens[i], service, id);
-    b->gone = xrealloc(b->gone, (b->gone_n + 1) * sizeof *b->gone);
-    fixed_printf(b->gone[b->gone_n++], "%s", id);
+            hapgen_maint(&b->gens[i], u->service, id);
     apply_want(b);
 }
 
@@ -241,7 +249,7 @@ void balancer_instance_back(struct balancer *b, const char *id)
         if (strcmp(b->gone[i], id) != 0)
             memmove(b->gone[kept++], b->gone[i], ID_SIZE);
     b->gone_n = kept;
-    if (kept != was)
+    if (kept != was && in_list(upstream_of(b, id), id))
         apply_want(b);
 }
 

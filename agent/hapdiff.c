@@ -99,7 +99,7 @@ static void diff_upstream(struct lists *l, struct hapdiff *ret, const struct ups
         if (s) {
             placed++;
             place(l, ret, u, s, r);
-        } else if (!r->maint) {
+        } else if (!r->maint && hap_slot_of(r->server, u->service)) {
             command(l, &l->leave, r, "state maint");
         }
     }

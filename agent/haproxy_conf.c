@@ -322,13 +322,14 @@ static void add_servers(struct strbuf *out, const struct upstream *u, bool signa
     add_template(out, u->service, next, slots);
 }
 
-/* leastconn: a request goes where fewest are under way, so one slow request holds up nobody behind it. */
+/* roundrobin, not leastconn: to leastconn the instance that just died, or fails everything at once, looks the least busy and draws the next
+ * request and its retry. What leastconn is good for, maxconn does: a full instance is passed over, and what waits goes to the first free one. */
 static int add_backend(struct strbuf *out, const struct upstream *u, bool signature, struct err *e)
 {
     int rc = name_ok(u->service, "service", e);
     if (rc < 0)
         return rc;
-    strbuf_printf(out, "backend %s from muster\n    balance leastconn\n    http-request disable-l7-retry%s\n", u->service,
+    strbuf_printf(out, "backend %s from muster\n    balance roundrobin\n    http-request disable-l7-retry%s\n", u->service,
         u->retry ? " if !{ method GET HEAD OPTIONS TRACE PUT DELETE }" : "");
     if ((rc = add_check(out, u, e)) < 0)
         return err_wrap(e, rc, "services.%s", u->service);

@@ -112,6 +112,15 @@ static bool set_cell(struct hap_row *r, int column, char *cell)
     }
 }
 
+/* HAProxy's names have none of these; a cell that was quoted could. */
+static bool plain(const char *name)
+{
+    for (; *name; name++)
+        if ((unsigned char)*name <= ' ' || *name == ';' || *name == '/')
+            return false;
+    return true;
+}
+
 static bool read_row(struct cursor *c, const struct table *t, struct hap_row *r)
 {
     char cell[CELL_MAX], end = ',';
@@ -128,7 +137,7 @@ static bool read_row(struct cursor *c, const struct table *t, struct hap_row *r)
     r->up = strncmp(r->status, "UP", 2) == 0 || strcmp(r->status, "no check") == 0;
     r->maint = strncmp(r->status, "MAINT", 5) == 0;
     r->drain = strncmp(r->status, "DRAIN", 5) == 0;
-    return good && r->proxy[0] && r->server[0];
+    return good && r->proxy[0] && r->server[0] && plain(r->proxy) && plain(r->server);
 }
 
 static int by_name(const void *pa, const void *pb)

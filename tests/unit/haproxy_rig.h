@@ -32,7 +32,7 @@ struct served { int fd; int index; struct shared *shared; };
 static inline void *serve_one(void *arg)
 {
     struct served s = *(struct served *)arg;
-    char in[8192], out[9000], body[8200] = "";
+    char in[4096], out[9000], body[8200] = "";
     size_t n = 0, want = 0;
     free(arg);
     while (n < sizeof in - 1) {
@@ -440,6 +440,8 @@ static inline int read_answer(int fd, char *out, size_t size, bool *ret_close)
     size_t n = 0, want = 0;
     while (n < size - 1) {
         ssize_t got = read(fd, out + n, size - 1 - n);
+        if (got < 0 && errno == EINTR)
+            continue;
         if (got <= 0)
             return got < 0 && (errno == EAGAIN) ? ANSWER_TIMEOUT : ANSWER_RESET;
         n += (size_t)got;
@@ -489,6 +491,9 @@ static inline void *client_main(void *arg)
     struct client *c = arg;
     char out[8192], more[64];
     int fd = -1;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
     for (unsigned k = 0; !atomic_load(c->end); k++) {
         bool post = c->posts && k % 2, close_it = false;
         snprintf(more, sizeof more, "X-Id: %u\r\n", post ? atomic_fetch_add(c->next_id, 1) % RIG_IDS : 0);
@@ -517,15 +522,23 @@ static inline void *client_main(void *arg)
 }
 
 struct load { struct client c[RIG_CLIENTS]; int n; atomic_bool end; atomic_uint next_id; unsigned sent, get_failed, post_failed, refused; };
-static inline void load_start(struct load *l, struct rig *r, int n, bool posts)
+static inline void load_prepare(struct load *l, struct rig *r, int n, bool posts)
 {
     memset(l, 0, sizeof *l);
     atomic_store(&l->next_id, 1);
     l->n = n;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         l->c[i] = (struct client){ .r = r, .keep = i % 2, .posts = posts, .pause_us = 4000 + i * 300, .end = &l->end, .next_id = &l->next_id };
+}
+static inline void load_go(struct load *l)
+{
+    for (int i = 0; i < l->n; i++)
         assert_int_equal(pthread_create(&l->c[i].t, NULL, client_main, &l->c[i]), 0);
-    }
+}
+static inline void load_start(struct load *l, struct rig *r, int n, bool posts)
+{
+    load_prepare(l, r, n, posts);
+    load_go(l);
 }
 static inline void load_stop(struct load *l)
 {
