@@ -61,7 +61,7 @@ static void add_source(struct logset *s, const char *name)
     s->v[s->n++] = src;
 }
 
-void logset_rescan(struct logset *s)
+static void scan(struct logset *s)
 {
     DIR *d = opendir(s->folder);
     if (!d) return;
@@ -74,12 +74,20 @@ void logset_rescan(struct logset *s)
     closedir(d);
 }
 
+/* All that a log has which was not there before is new, also what was rotated since. */
+void logset_rescan(struct logset *s)
+{
+    size_t known = s->n;
+    scan(s);
+    for (; known < s->n; known++) logfollow_seek_oldest(s->v[known]->follow);
+}
+
 struct logset *logset_new(const char *folder, const struct strv *names)
 {
     struct logset *s = xcalloc(1, sizeof *s);
     s->folder = xstrdup(folder);
     strv_copy(&s->names, names);
-    logset_rescan(s);
+    scan(s);
     if (s->n) qsort(s->v, s->n, sizeof *s->v, by_name);
     return s;
 }
