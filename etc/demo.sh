@@ -5,7 +5,7 @@
 # MUSTER_DEMO_PORT: instead of 8080.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 2
-build=$PWD/${O:-build} port=${MUSTER_DEMO_PORT:-8080} load_pid=
+build=$(realpath -m "${O:-build}") port=${MUSTER_DEMO_PORT:-8080} load_pid=
 url=http://127.0.0.1:$port
 work=$(mktemp -d "${TMPDIR:-/tmp}/muster-demo-XXXXXX")
 export MUSTER_STATE=$work/state
@@ -40,7 +40,7 @@ summary() { python3 -c 'import json, sys; j = json.load(open(sys.argv[1])); f = 
 if [ -t 0 ] && [ -t 1 ]; then
     echo "Starting ${work}/app/muster.yaml; its load begins by itself. Try $url/ in a browser. Ctrl-C ends it."
     # The load waits for the first answer, then rises and falls until the end.
-    ( trap 'kill $! 2>/dev/null; wait; exit' TERM INT
+    ( trap '[ -n "${!:-}" ] && kill $! 2>/dev/null; wait; exit' TERM INT
       until answers; do sleep 0.2; done
       while load --profile "$profile" >>"$work/load.json" & wait $!; do :; done ) &
     load_pid=$!
