@@ -589,7 +589,7 @@ static void check_ended(struct balancer *b, const struct k_state *s)
 
 static void gen_ended(struct balancer *b, struct hapgen *g, const struct k_state *s)
 {
-    char how[64], why[160];
+    char how[64], why[160], id[ID_SIZE];
     int64_t now = balancer_now(b);
     exit_describe(s->exit, how, sizeof how);
     read_cause(g->output, why, sizeof why);
@@ -609,7 +609,10 @@ static void gen_ended(struct balancer *b, struct hapgen *g, const struct k_state
             balancer_event(b, 4, "balancer", "HAProxy %d ended (%s); it is started again, its socket is held meanwhile", (int)g->pid, how);
         }
     }
+    balancer_id(b, g->number, id);
     hapgen_end(g);
+    if (b->stop && !s->populated)           /* who ends us may not wait for K_EMPTY */
+        b->ops->forget(b->arg, id);
 }
 
 static void spawned(struct balancer *b, const struct k_state *s)

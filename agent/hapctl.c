@@ -123,7 +123,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
         fail(c, -EFBIG);
         return;
     }
-    strbuf_add(&c->in, buf->base, (size_t)n);
+    strbuf_add(&c->in, owned, (size_t)n);
     deliver(c);
 }
 

@@ -212,7 +212,9 @@ static int add_bind(struct strbuf *out, const struct balancer_desired *d, const 
         int rc = quote(out, d->spec.tls, "tls", e);
         if (rc < 0)
             return rc;
-        strbuf_puts(out, " alpn h2,http/1.1");
+        /* No h2: for a server that dies before it answers, 2.6 sends RST_STREAM with REFUSED_STREAM, "not processed, send it again", and
+         * clients do, a POST too (curl: six times). */
+        strbuf_puts(out, " alpn http/1.1");
     }
     strbuf_puts(out, "\n");
     return 0;
@@ -221,10 +223,9 @@ static int add_bind(struct strbuf *out, const struct balancer_desired *d, const 
 /* What a client says about where it comes from is dropped, in every spelling that a WSGI server would take for the same name. */
 static int add_frontend(struct strbuf *out, const struct balancer_desired *d, const struct hap_paths *p, struct err *e)
 {
-    struct route *routes = NULL;
+    cleanup_free struct route *routes = NULL;
     size_t n = 0;
     int rc = collect_routes(d, &routes, &n, e);
-    cleanup_free struct route *owned = routes;
     if (rc < 0 || (rc = add_bind(out, d, p, e)) < 0)
         return rc;
     strbuf_printf(out,

@@ -542,7 +542,7 @@ static void test_tls(void **state)
     struct rig r;
     char out[4096], url[64];
     NEEDS_HAPROXY();
-    start_with(&r, 1);
+    start_with(&r, 3);
     cleanup_free char *pem = xasprintf("%s/edge.pem", r.dir);
     const char *const make[] = { "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
         "/CN=localhost", "-keyout", pem, "-out", "/dev/stdout", NULL };
@@ -557,12 +557,17 @@ static void test_tls(void **state)
     r.want.spec.tls = xstrdup(pem);
     rig_apply(&r);                                  /* from plain to TLS on the same socket, by a reload */
     snprintf(url, sizeof url, "https://127.0.0.1:%u/echo", r.port);
-    const char *const h2[] = { "curl", "-sk", "--max-time", "5", "-w", "version %{http_version} status %{http_code}", url, NULL };
-    if (run_quietly("curl", h2, out, sizeof out) == 127)
+    const char *const post[] = { "curl", "-sk", "--max-time", "5", "-d", "x", "-w", "status %{http_code}", url, NULL };
+    const char *const get[] = { "curl", "-sk", "--max-time", "5", "-w", "version %{http_version} status %{http_code}", url, NULL };
+    if (run_quietly("curl", get, out, sizeof out) == 127)
         print_message("no curl: TLS only loaded, not spoken\n");
     else {
-        assert_non_null(strstr(out, "version 2 status 200"));
+        assert_non_null(strstr(out, "version 1.1 status 200"));
         assert_non_null(strcasestr(out, "x-forwarded-proto: https"));
+        snprintf(url, sizeof url, "https://127.0.0.1:%u/poison", r.port);
+        assert_int_equal(run_quietly("curl", post, out, sizeof out), 0);
+        assert_non_null(strstr(out, "status 502"));         /* an answer: nothing that makes a client send it again */
+        assert_int_equal(atomic_load(&r.shared->poisoned), 1);
     }
     rig_stop(&r);
 }
