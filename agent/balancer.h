@@ -43,7 +43,7 @@ void balancer_adopt(struct balancer *b, const struct k_state *s);
 /* The name of a balancer out of a keeper id of the forms above (NUL-terminated, cut to size); false if it is none of them. */
 bool balancer_name_of_id(const char *keeper_id, char *ret, size_t size);
 /* An instance's exit was seen here: it leaves every list at once, whatever the wanted set says, until balancer_instance_back (it is
- * ready again), or until the wanted set has no such server any more. */
+ * ready again), or until the wanted set has no such service any more. */
 void balancer_instance_gone(struct balancer *b, const char *id);
 void balancer_instance_back(struct balancer *b, const char *id);
 void balancer_report_now(struct balancer *b);

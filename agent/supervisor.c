@@ -335,6 +335,17 @@ static void tell_ports(struct supervisor *s)
     }
 }
 
+/* The set from the disk may list a process that ended, and another one in its place that has not passed yet: who left while nobody
+ * looked is out until it is ready. */
+static void keep_out(struct supervisor *s)
+{
+    struct inst_status st;
+
+    for (size_t i = 0; agent_core_status_at(s->core, clock_mono_ms(), i, &st); i++)
+        if (st.state != INST_READY && st.state != INST_UNREADY && st.state != INST_DRAINING)
+            balancers_instance_gone(s->balancers, st.id);
+}
+
 static void on_listed(struct supervisor *s)
 {
     static const struct uplink_ops ops = { on_hello, on_connected, on_controller_message };
@@ -344,6 +355,7 @@ static void on_listed(struct supervisor *s)
     ready_list_done(&s->were_ready);
     if (agent_core_wanted(s->core))
         balancers_set(s->balancers, agent_core_wanted(s->core));
+    keep_out(s);
     agent_core_tick(s->core, clock_mono_ms());
     s->uplink = uplink_new(&s->loop, path, &ops, s);
     settle(s);

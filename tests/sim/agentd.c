@@ -238,6 +238,10 @@ void agent_start(struct world *w)
             adopt(w, &w->proc[k]);
     if (agent_core_wanted(w->agent))
         proxy_set(w, agent_core_wanted(w->agent));
+    struct inst_status s;
+    for (size_t k = 0; agent_core_status_at(w->agent, w->now, k, &s); k++)
+        if (s.state != INST_READY && s.state != INST_UNREADY && s.state != INST_DRAINING)
+            proxy_gone(w, s.id);
     agent_core_tick(w->agent, w->now);
     agent_settle(w);
     channel_connect_soon(w);
@@ -253,5 +257,6 @@ void agent_kill(struct world *w)
     w->agent_life++;
     w->changed_n = 0;
     w->forgotten = false;
+    proxy_forget(w);
     channel_break(w);
 }

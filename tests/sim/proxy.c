@@ -28,9 +28,17 @@ static void report(struct world *w)
         agent_report(w, &r);
 }
 
+static bool is_gone(const struct world *w, const char *id)
+{
+    for (size_t k = 0; k < w->gone_n; k++)
+        if (strcmp(w->gone[k], id) == 0)
+            return true;
+    return false;
+}
+
 static void set_state(struct world *w, struct server *s)
 {
-    enum server_state st = s->gone ? SRV_MAINT : s->wanted;
+    enum server_state st = is_gone(w, s->id) ? SRV_MAINT : s->wanted;
     if (st == s->state)
         return;
     trace(w, "proxy %s: %s -> %s", s->id, server_state_word(s->state), server_state_word(st));
@@ -110,20 +118,28 @@ void proxy_set(struct world *w, const struct desired *d)
 void proxy_gone(struct world *w, const char *id)
 {
     struct server *s = find(w, id);
-    if (!s)
+    if (is_gone(w, id))
         return;
-    s->gone = true;
-    set_state(w, s);
+    if (w->gone_n == SLOTS)
+        fail(w, "more than %d are gone", SLOTS);
+    (void)fixed_copy(w->gone[w->gone_n++], ID_SIZE, id);
+    if (s)
+        set_state(w, s);
 }
 
 void proxy_back(struct world *w, const char *id)
 {
     struct server *s = find(w, id);
-    if (!s || !s->gone)
-        return;
-    s->gone = false;
-    set_state(w, s);
+    size_t kept = 0;
+    for (size_t k = 0; k < w->gone_n; k++)
+        if (strcmp(w->gone[k], id) != 0)
+            memmove(w->gone[kept++], w->gone[k], ID_SIZE);
+    w->gone_n = kept;
+    if (s)
+        set_state(w, s);
 }
+
+void proxy_forget(struct world *w) { w->gone_n = 0; }
 
 static void on_report(struct world *w, struct ev *e)
 {

@@ -45,7 +45,7 @@ struct proc {                               /* a slot of the keeper and what run
     bool was_ready;                         /* this process passed once, as the agent told */
 };
 struct note { char id[ID_SIZE]; int32_t pid; bool ready, passed; uint32_t restarts; uint64_t generation; };
-struct server { char id[ID_SIZE]; enum server_state state, wanted; bool gone; int64_t idle_at; uint32_t in_flight; };
+struct server { char id[ID_SIZE]; enum server_state state, wanted; int64_t idle_at; uint32_t in_flight; };
 struct row { char kind[12], name[NAME_LEN_MAX + 1]; char *json; };
 struct rows { struct row v[ROWS]; size_t n; };
 
@@ -76,6 +76,7 @@ struct world {
 
     bool link_up; uint64_t link; int64_t to_agent_at, to_ctl_at; struct strbuf old_set;     /* old_set: of an earlier epoch, packed */
 
+    char gone[SLOTS][ID_SIZE]; size_t gone_n;  /* left, and not ready again: out whatever the list says; the driver's memory */
     bool proxy_up, proxy_wanted; int64_t proxy_since; uint64_t proxy_epoch, proxy_revision; struct server server[SLOTS]; size_t server_n;
 
     struct sim_service svc[SERVICES]; bool down_asked;
@@ -133,6 +134,7 @@ void ctl_commit(struct world *w, int kind, int svc, uint64_t value);    /* answe
 void proxy_set(struct world *w, const struct desired *d);       /* NULL: end */
 void proxy_gone(struct world *w, const char *id);
 void proxy_back(struct world *w, const char *id);
+void proxy_forget(struct world *w);                             /* the driver died with the supervisor */
 void proxy_kill(struct world *w);
 const struct server *proxy_server(const struct world *w, const char *id);
 void proxy_start(struct world *w);
