@@ -161,13 +161,10 @@ static int start(struct keeper *k, const struct keeper_options *o)
 /* A helper (a probe, a hook) that still runs holds up nothing. */
 static void forget_all(struct keeper *k)
 {
-    for (uint32_t i = 0; i < k->slots_high; i++) {
-        struct slot *s = &k->slots[i];
-        if (s->used && s->populated)
-            keeper_group_signal(k, s, SIGKILL);
-        if (s->used && !s->forgetting)
-            keeper_forget(k, s);
-    }
+    keeper_signal_all(k, SIGKILL);
+    for (uint32_t i = 0; i < k->slots_high; i++)
+        if (k->slots[i].used && !k->slots[i].forgetting)
+            keeper_forget(k, &k->slots[i]);
 }
 
 void keeper_end(struct keeper *k)
@@ -191,20 +188,13 @@ void keeper_supervisor_spoke(struct keeper *k)
     r->spoke = true;
 }
 
-static void kill_everything(struct keeper *k, int signo)
-{
-    for (uint32_t i = 0; i < k->slots_high; i++)
-        if (k->slots[i].used && k->slots[i].populated)
-            keeper_group_signal(k, &k->slots[i], signo);
-}
-
 static void force(struct keeper *k, int signo)
 {
     k->phase = PHASE_FORCED;
     k->forced_ms = keeper_now_ms() + (signo == SIGKILL ? 0 : FORCED_KILL_MS);
     k->roles[ROLE_SUPERVISOR].wanted = false;
     keeper_role_term(k, ROLE_SUPERVISOR, ROLE_END_MS_MAX);
-    kill_everything(k, signo);
+    keeper_signal_all(k, signo);
 }
 
 static void asked_to_end(struct keeper *k)
@@ -229,7 +219,7 @@ static bool phase_step(struct keeper *k)
         for (uint32_t i = 0; i < k->slots_high; i++)
             populated += k->slots[i].used && k->slots[i].populated;
         if (populated && keeper_now_ms() >= k->forced_ms) {
-            kill_everything(k, SIGKILL);
+            keeper_signal_all(k, SIGKILL);
             k->forced_ms = keeper_now_ms() + FORCED_KILL_MS;
         }
         if (!populated)

@@ -97,6 +97,7 @@ void keeper_reap(struct keeper *k);
 void keeper_tick(struct keeper *k);
 int keeper_timeout(const struct keeper *k);     /* ms for epoll_wait */
 int keeper_group_signal(struct keeper *k, struct slot *s, int signo);
+void keeper_signal_all(struct keeper *k, int signo);        /* every group that lives */
 void keeper_forget(struct keeper *k, struct slot *s);       /* begins it; the slot goes when its log is drained */
 void keeper_watch_all(struct keeper *k);        /* looks at each group that lives without its main process */
 

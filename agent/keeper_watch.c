@@ -10,6 +10,8 @@
 #include "agent/sysx.h"
 #include "base/log.h"
 
+enum { CHASE_ROUNDS = 20 };         /* looks at what forks and dies faster than /proc can be walked */
+
 /* --- who of a group lives ------------------------------------------------------------------------------ */
 
 /* A main process is known by its pid (between fork and exec it carries the keeper's environment); others by their marker; what has
@@ -26,9 +28,12 @@ static struct slot *slot_of_process(struct keeper *k, const struct proc_seen *p)
     return s && s->populated && proc_descends(p, getpid()) ? s : NULL;
 }
 
+/* Kills on the way what was forked while the last kill went round: one walk serves all groups. */
 static void note_seen(void *arg, const struct proc_seen *p)
 {
     struct slot *s = slot_of_process(arg, p);
+    if (s && s->kill_all && !s->running)
+        (void)proc_signal(p, SIGKILL);
     if (s)
         s->seen = true;
 }
@@ -39,27 +44,26 @@ static void note_kill(void *arg, const struct proc_seen *p)
 {
     struct kill_scan *q = arg;
     struct slot *s = slot_of_process(q->k, p);
-    if (s == q->only && p->pid != s->pid && proc_signal(p, q->signo) == 0)
+    if (s && (s == q->only || !q->only) && !(s->running && p->pid == s->pid) && proc_signal(p, q->signo) == 0)
         q->told++;
 }
 
-/* One slot without main process: gone, or killed once more (what was forked while the last kill went round). */
-static void judge(struct keeper *k, struct slot *s, bool populated)
+static void became_empty(struct keeper *k, struct slot *s)
 {
-    if (populated && s->kill_all)
-        keeper_group_signal(k, s, SIGKILL);
-    if (populated)
-        return;
     s->populated = false;
     k->lingering_n--;
     slot_event(k, s, SE_EMPTY);
 }
 
+/* One slot without main process: gone, or killed once more (what was forked while the last kill went round). */
 static void judge_by_cgroup(struct keeper *k, struct slot *s)
 {
     char name[ID_SIZE];
     group_name(s->id, name);
-    judge(k, s, group_populated(&k->groups, name) != 0);
+    if (group_populated(&k->groups, name) == 0)
+        became_empty(k, s);
+    else if (s->kill_all)
+        keeper_group_signal(k, s, SIGKILL);
 }
 
 static bool lingers(const struct slot *s) { return s->used && s->populated && !s->running; }
@@ -87,33 +91,59 @@ void keeper_watch_all(struct keeper *k)
 {
     if (!k->lingering_n)
         return;
-    bool scan = k->groups.mode == GROUP_NONE;
-    for (uint32_t i = 0; scan && i < k->slots_high; i++)
+    bool scan = k->groups.mode == GROUP_NONE, killing = false;
+    for (uint32_t i = 0; scan && i < k->slots_high; i++) {
         k->slots[i].seen = false;
-    if (scan && proc_unknown_children(is_known, k) != 0)
+        killing |= lingers(&k->slots[i]) && k->slots[i].kill_all;
+    }
+    int orphans = scan ? proc_unknown_children(is_known, note_seen, k) : 0;
+    for (int i = 0; i < CHASE_ROUNDS && orphans > 0 && killing; i++)
+        orphans = proc_unknown_children(is_known, note_seen, k);
+    if (scan && orphans != 0)
         proc_scan(note_seen, k);
     bool sure = !scan || !somebody_died();
     for (uint32_t i = 0; i < k->slots_high; i++)
-        if (lingers(&k->slots[i]) && scan)
-            judge(k, &k->slots[i], k->slots[i].seen || !sure);
-        else if (lingers(&k->slots[i]))
+        if (lingers(&k->slots[i]) && !scan)
             judge_by_cgroup(k, &k->slots[i]);
+        else if (lingers(&k->slots[i]) && sure && !k->slots[i].seen)
+            became_empty(k, &k->slots[i]);
+}
+
+static int signal_main(struct slot *s, int signo)
+{
+    if (signo == SIGKILL)
+        s->kill_all = true;
+    return s->running && s->pidfd >= 0 ? sysx_pidfd_signal(s->pidfd, signo) : -ESRCH;
 }
 
 int keeper_group_signal(struct keeper *k, struct slot *s, int signo)
 {
     char name[ID_SIZE];
     group_name(s->id, name);
-    if (signo == SIGKILL)
-        s->kill_all = true;
-    int main_rc = s->running && s->pidfd >= 0 ? sysx_pidfd_signal(s->pidfd, signo) : -ESRCH;
-    int told = group_signal(&k->groups, name, signo, s->pid);
+    int main_rc = signal_main(s, signo);
+    /* once the main process is reaped, its pid may be another member's by now */
+    int told = group_signal(&k->groups, name, signo, s->running ? s->pid : 0);
     if (told == -EOPNOTSUPP) {
         struct kill_scan q = { k, s, signo, 0 };
         proc_scan(note_kill, &q);
         told = q.told;
     }
     return main_rc == 0 || told > 0 ? 0 : told < 0 ? told : -ESRCH;
+}
+
+void keeper_signal_all(struct keeper *k, int signo)
+{
+    bool scan = k->groups.mode == GROUP_NONE;
+    for (uint32_t i = 0; i < k->slots_high; i++)
+        if (k->slots[i].used && k->slots[i].populated) {
+            if (scan)
+                signal_main(&k->slots[i], signo);
+            else
+                keeper_group_signal(k, &k->slots[i], signo);
+        }
+    struct kill_scan q = { k, NULL, signo, 0 };
+    if (scan)
+        proc_scan(note_kill, &q);
 }
 
 /* --- reaping --------------------------------------------------------------------------------------------- */

@@ -43,6 +43,16 @@ static void read_marker(struct proc_seen *p)
         }
 }
 
+/* false: a zombie, a kernel thread, or gone. */
+static bool look(pid_t pid, struct proc_seen *p)
+{
+    char state;
+    if (read_stat(pid, p, &state) < 0 || state == 'Z' || state == 'X' || p->pid == 2 || p->ppid == 2)
+        return false;
+    read_marker(p);
+    return true;
+}
+
 void proc_scan(void (*seen)(void *arg, const struct proc_seen *p), void *arg)
 {
     static char buf[32768] __attribute__((aligned(8)));
@@ -57,19 +67,17 @@ void proc_scan(void (*seen)(void *arg, const struct proc_seen *p), void *arg)
             if (d->name[0] < '1' || d->name[0] > '9')
                 continue;
             struct proc_seen p;
-            char state;
-            if (read_stat((pid_t)strtol(d->name, NULL, 10), &p, &state) < 0 || state == 'Z' || state == 'X' || p.pid == 2 || p.ppid == 2)
-                continue;
-            read_marker(&p);
-            seen(arg, &p);
+            if (look((pid_t)strtol(d->name, NULL, 10), &p))
+                seen(arg, &p);
         }
     close(dir);
 }
 
-int proc_unknown_children(bool (*known)(void *arg, pid_t pid), void *arg)
+int proc_unknown_children(bool (*known)(void *arg, pid_t pid), void (*seen)(void *arg, const struct proc_seen *p), void *arg)
 {
     static char buf[65536];
     char path[64];
+    int unknown = 0;
     snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
     ssize_t n = sysx_read_file(AT_FDCWD, path, buf, sizeof buf);
     if (n < 0)
@@ -80,11 +88,15 @@ int proc_unknown_children(bool (*known)(void *arg, pid_t pid), void *arg)
         pid_t pid = (pid_t)strtol(s, &end, 10);
         if (end == s)
             break;
-        if (!known(arg, pid))
-            return 1;
+        struct proc_seen p;
+        if (!known(arg, pid)) {
+            unknown++;
+            if (seen && look(pid, &p))
+                seen(arg, &p);
+        }
         end += *end == ' ';
     }
-    return 0;
+    return unknown;
 }
 
 bool proc_descends(const struct proc_seen *p, pid_t ancestor)

@@ -9,9 +9,10 @@
 struct proc_seen { pid_t pid, ppid, sid; uint64_t start; char marker[64]; /* "" none */ };
 /* Calls `seen` for each living process (not zombies, not kernel threads). `seen` may signal, must not scan. */
 void proc_scan(void (*seen)(void *arg, const struct proc_seen *p), void *arg);
-/* Has this process (one thread) a child that `known` does not know? 1, 0, or -errno where the kernel cannot tell (no CONFIG_PROC_CHILDREN).
- * Whatever is left of a group whose main process is gone hangs below such a child, so 0 saves the walk. */
-int proc_unknown_children(bool (*known)(void *arg, pid_t pid), void *arg);
+/* How many children has this process (one thread) that `known` does not know? Or -errno where the kernel cannot tell (no
+ * CONFIG_PROC_CHILDREN). Whatever is left of a group whose main process is gone hangs below such a child, so 0 saves the walk. `seen`
+ * (NULL: none) is called for those that live; it gets what forks and dies all the time far sooner than a walk does. */
+int proc_unknown_children(bool (*known)(void *arg, pid_t pid), void (*seen)(void *arg, const struct proc_seen *p), void *arg);
 /* Does p descend from `ancestor`? */
 bool proc_descends(const struct proc_seen *p, pid_t ancestor);
 /* By pidfd, after checking that the pid is still this very process. 0 or -errno (-ESRCH). */

@@ -300,7 +300,7 @@ static void environment_file(void **state)
 {
     (void)state;
     start();
-    write_text(path_in("env"), "# a comment\n\nFROM_FILE=1\n QUOTED = \"two words\\n\" \nSINGLE='a \"b\" \\n'\nOVER=file\n", 0600);
+    write_text(path_in("env"), "# a comment\n\nFROM_FILE=1\n QUOTED = \"two words\\n\" \nSINGLE='a \"b\" \\n'\nOVER=file\nexport  SHELLED=7\n", 0600);
     struct rig_spawn w = reporter();
     spawn_record(&w.records, 'E', "FROM_FILE=0");
     spawn_record(&w.records, 'F', "%s", path_in("env"));
@@ -310,6 +310,7 @@ static void environment_file(void **state)
     has(s, "Env: QUOTED=two words\n\n");
     has(s, "Env: SINGLE=a \"b\" \\n\n");
     has(s, "Env: OVER=later\n");
+    has(s, "Env: SHELLED=7\n");
     rig_stop(&rig);
 }
 
@@ -317,7 +318,8 @@ static void environment_file_errors(void **state)
 {
     (void)state;
     static const struct { const char *text; size_t len; int rc; const char *want; } rows[] = {
-        { "A=1\nB=2\n", 8, 0, "" }, { "A=1", 3, 0, "" }, { "", 0, 0, "" }, { "A=\n", 3, 0, "" }, { "A=b=c # d\n", 10, 0, "" },
+        { "A=1\nB=2\n", 8, 0, "" }, { "A=1", 3, 0, "" }, { "", 0, 0, "" }, { "A=\n", 3, 0, "" }, { "A=b=c # d\n", 10, 0, "" }, { "export A=1\n", 11, 0, "" },
+        { "export=1\n", 9, 0, "" }, { "export \n", 8, -EINVAL, "f:1: expected KEY=VALUE" }, { "export 1=2\n", 11, -EINVAL, "f:1: not a variable's name" },
         { "A=1\nnothing\n", 12, -EINVAL, "f:2: expected KEY=VALUE" },
         { "\n\n1A=1\n", 7, -EINVAL, "f:3: not a variable's name before the '=' (letters, digits and _, no digit first)" },
         { "=1\n", 3, -EINVAL, "f:1: not a variable's name" }, { "A B=1\n", 6, -EINVAL, "f:1: not a variable's name" },
