@@ -77,6 +77,8 @@ $(O)/floor: $(O)/tests/bench/floor.o
 TOOLS := $(filter-out $(O)/gen_config_doc,$(patsubst tests/tools/%.c,$(O)/%,$(wildcard tests/tools/*.c)))
 $(TOOLS): $(O)/%: $(O)/tests/tools/%.o
 	$(link)
+# A child's signals and exit status must be its own, not a sanitizer's.
+$(TOOLS) $(TOOLS:$(O)/%=$(O)/tests/tools/%.o): override SAN :=
 $(UNIT): | $(TOOLS)
 tools: $(O)/load $(O)/floor $(TOOLS)
 
@@ -120,7 +122,7 @@ fuzz: ## each fuzz target for FUZZ_S seconds, under ASan and UBSan
 	@$(QUIET) O=$(O)-fuzz CC=clang run-fuzzers
 .PHONY: run-tests run-fuzzers unit-programs
 run-tests: $(UNIT) $(O)/sim
-	@$(RUN) --timeout 60 tests/lint.sh $(UNIT) "$(O)/sim --seeds 1..$(SEEDS)" $(QUICK)
+	@$(RUN) --timeout 60 tests/lint.sh $(UNIT) "@900 $(O)/sim --seeds 1..$(SEEDS)" $(QUICK)
 run-fuzzers:
 	@mkdir -p $(O)/corpus; for f in $(notdir $(FUZZERS)); do mkdir -p $(O)/corpus/$$f; done
 	@$(RUN) --timeout 120 $(foreach f,$(FUZZERS),"$(f) -max_total_time=$(FUZZ_S) -timeout=5 -rss_limit_mb=1024 -print_final_stats=0 -verbosity=0 -artifact_prefix=$(O)/corpus/crash- $(O)/corpus/$(notdir $(f)) $(wildcard tests/fuzz/corpus/$(notdir $(f)))")

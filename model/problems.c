@@ -70,8 +70,10 @@ static char *place_of(const struct problem *q, const struct config_source *src)
 
 void problems_give(struct problems *p, const struct config_source *src, struct config_errors *out)
 {
-    qsort(p->v, p->n, sizeof p->v[0], compare_place);
-    out->v = xrealloc(out->v, (out->n + p->n + 1) * sizeof out->v[0]);
+    if (p->n)
+        qsort(p->v, p->n, sizeof p->v[0], compare_place);
+    if (p->n)
+        out->v = xrealloc(out->v, (out->n + p->n) * sizeof out->v[0]);
     for (size_t i = 0; i < p->n; i++) {
         struct problem *q = &p->v[i];
         out->v[out->n++] = (struct config_error){ place_of(q, src), TAKE(q->path), TAKE(q->text) };

@@ -5,8 +5,8 @@ usage: tests/run.py [--group NAME] [--timeout SECONDS] [--keep DIR] [--repeat N]
 
 A TEST is a command line, e.g. "tests/scenario/scale_under_load.sh flask_sync1 5". Exit status 0 is ok, 77 is skipped (the last
 line of output says why), all else is a failure, of which the end of the output is shown. Each test runs in a session of its own; at
-its time-out that session gets TERM, and KILL ten seconds later. A line "timeout: SECONDS" in the first 10 lines of a script
-overrides --timeout. The counts are appended to $MUSTER_TALLY if that is set. Exit status 0: none failed.
+its time-out that session gets TERM, and KILL ten seconds later. A line "# timeout: SECONDS" at the head of a script, or "@SECONDS " in
+front of a TEST, overrides --timeout. The counts are appended to $MUSTER_TALLY if that is set. Exit status 0: none failed.
 """
 import argparse
 import os
@@ -102,7 +102,7 @@ def run_all(tests, args):
     counts = {"ok": 0, "FAIL": 0, "skip": 0}
     for test in tests:
         argv = shlex.split(test)
-        limit = time_limit(argv, args.timeout)
+        limit = int(argv.pop(0)[1:]) if argv[0].startswith("@") else time_limit(argv, args.timeout)
         with tempfile.TemporaryFile() as out:
             began = time.monotonic()
             try:
