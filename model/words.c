@@ -17,10 +17,21 @@ WORD_PRINTER(service_state_word, enum service_state, SERVICE_STATES, SERVICE_STA
 WORD_PRINTER(want_word, enum want, WANTS, WANT_COUNT)
 WORD_PRINTER(server_state_word, enum server_state, SERVER_STATES, SERVER_STATE_COUNT)
 
+/* As kill(1) and the shell call the real-time ones, which have no names in the C library. */
+static const char *const realtime[] = {
+#define RT_(n) "RTMIN+" #n
+    "RTMIN", RT_(1), RT_(2), RT_(3), RT_(4), RT_(5), RT_(6), RT_(7), RT_(8), RT_(9), RT_(10), RT_(11), RT_(12), RT_(13), RT_(14), RT_(15),
+    RT_(16), RT_(17), RT_(18), RT_(19), RT_(20), RT_(21), RT_(22), RT_(23), RT_(24), RT_(25), RT_(26), RT_(27), RT_(28), RT_(29), RT_(30),
+#undef RT_
+};
+
 const char *signal_name(int signo)
 {
     const char *s = sigabbrev_np(signo);
-    return s ? s : "?";
+    if (s)
+        return s;
+    int n = signo - SIGRTMIN;
+    return n >= 0 && signo <= SIGRTMAX && n < (int)(sizeof realtime / sizeof *realtime) ? realtime[n] : "?";
 }
 
 int signal_parse(const char *s, int *ret)
@@ -35,8 +46,7 @@ int signal_parse(const char *s, int *ret)
     if (strncmp(s, "SIG", 3) == 0)
         s += 3;
     for (int i = 1; i <= 64; i++) {
-        const char *name = sigabbrev_np(i);
-        if (name && strcmp(name, s) == 0) {
+        if (strcmp(signal_name(i), s) == 0 && *s != '?') {
             *ret = i;
             return 0;
         }

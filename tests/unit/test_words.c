@@ -36,7 +36,7 @@ static void exits(void **st)
     (void)st;
     static const struct { struct exit_info x; const char *text; } rows[] = {{{EXIT_KIND_NONE, 0}, ""}, {{EXIT_KIND_CODE, 0}, "exit code 0"},
         {{EXIT_KIND_CODE, 255}, "exit code 255"}, {{EXIT_KIND_SIGNAL, 9}, "signal 9 (KILL)"}, {{EXIT_KIND_SIGNAL, 11}, "signal 11 (SEGV)"},
-        {{EXIT_KIND_SIGNAL, 50}, "signal 50 (?)"}, {{EXIT_KIND_UNKNOWN, 0}, "unknown exit"}};
+        {{EXIT_KIND_SIGNAL, 50}, "signal 50 (RTMIN+16)"}, {{EXIT_KIND_SIGNAL, 33}, "signal 33 (?)"}, {{EXIT_KIND_UNKNOWN, 0}, "unknown exit"}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char buf[64] = "x";
         exit_describe(rows[i].x, buf, sizeof buf);
@@ -51,20 +51,21 @@ static void exits(void **st)
 static void signals(void **st)
 {
     (void)st;
-    static const struct { const char *text; int signo; } ok[] = {{"TERM", SIGTERM}, {"SIGTERM", SIGTERM}, {"15", 15}, {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},
-        {"WINCH", SIGWINCH}, {"SIGKILL", 9}, {"64", 64}};
+    const struct { const char *text; int signo; } ok[] = {{"TERM", SIGTERM}, {"SIGTERM", SIGTERM}, {"15", 15}, {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},
+        {"WINCH", SIGWINCH}, {"SIGKILL", 9}, {"64", 64}, {"RTMIN", SIGRTMIN}, {"SIGRTMIN+6", SIGRTMIN + 6},
+        {"RTMIN+30", SIGRTMIN + 30}};
     for (size_t i = 0; i < ARRAY_LEN(ok); i++) {
         int s = -1;
         assert_int_equal(signal_parse(ok[i].text, &s), 0);
         assert_int_equal(s, ok[i].signo);
     }
-    static const char *const bad[] = {"", "0", "-1", "65", "SIG", "SIGSIGTERM", "term", "TERMX", " TERM", "015", "9999999999999999999999", "?"};
+    static const char *const bad[] = {"", "0", "-1", "65", "SIG", "SIGSIGTERM", "term", "TERMX", " TERM", "015", "9999999999999999999999", "?", "RTMIN+", "RTMIN+31"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         int s = 77;
         assert_int_equal(signal_parse(bad[i], &s), -EINVAL);
         assert_int_equal(s, 77);
     }
-    for (int i = 1; i < 32; i++) {      /* each name is read back */
+    for (int i = 1; i <= SIGRTMAX; i = i == 31 ? SIGRTMIN : i + 1) {      /* each name is read back */
         int s = -1;
         assert_int_equal(signal_parse(signal_name(i), &s), 0);
         assert_int_equal(s, i);
