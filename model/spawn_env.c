@@ -88,6 +88,8 @@ static int parse_line(struct strv *env, const char *s, const char *end, const ch
         end--;
     if (s == end || *s == '#')
         return 0;
+    if (end - s > 7 && memcmp(s, "export", 6) == 0 && blank(s[6]))      /* as in files that a shell reads too */
+        for (s += 6; s < end && blank(*s); s++) {}
     const char *eq = memchr(s, '=', (size_t)(end - s));
     if (!eq) {
         *ret_why = "expected KEY=VALUE";

@@ -13,7 +13,8 @@ bool env_name_valid(const char *s, size_t n);               /* [A-Za-z_][A-Za-z0
 int env_set(struct strv *env, const char *kv);              /* "K=V"; -EINVAL */
 void env_set2(struct strv *env, const char *key, const char *value);
 const char *env_get(const struct strv *env, const char *key);       /* NULL: none; borrowed */
-/* The text of an environment file: KEY=VALUE lines; blank lines and those that begin with # are skipped; blanks around are dropped; a value
+/* The text of an environment file: KEY=VALUE lines; blank lines and those that begin with # are skipped; blanks around and an
+ * `export` in front are dropped; a value
  * may stand in '...' (as is) or "..." (\" \\ \n \t). -EINVAL with "path:line: ...". */
 int env_parse(struct strv *env, const char *text, size_t len, const char *path, struct err *e);
 int env_file(struct strv *env, const char *path, struct err *e);

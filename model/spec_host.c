@@ -8,6 +8,7 @@
 #include "model/draft.h"
 #include "model/host_account.h"
 #include "model/host_path.h"
+#include "model/spawn_env.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -48,8 +49,10 @@ static void check_files(struct checker *c)
 {
     const struct service_spec *s = &c->s->spec;
     struct err e;
-    if (s->environment_file && host_path_readable(s->environment_file, &e) < 0)
+    struct strv dropped = {0};          /* only whether it can be read as one; what it holds is nobody's here */
+    if (s->environment_file && (host_path_readable(s->environment_file, &e) < 0 || env_file(&dropped, s->environment_file, &e) < 0))
         draft_complain(c->d, &c->s->at, "environment_file", "%s", e.text);
+    strv_done(&dropped);
     for (size_t i = 0; i < s->secret_n; i++)
         if (host_path_readable(s->secrets[i].file, &e) < 0)
             draft_complain_in(c->d, &c->s->at, "secrets", s->secrets[i].name, "%s", e.text);

@@ -23,7 +23,7 @@ static void put(const char *name, const char *text, mode_t mode)
 }
 
 static const char PEM[] = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n";
-static const char *const FILES[] = { "good.sh", "plain", "empty", "noshebang", "nointerpreter", "secret", "edge.pem", "cert.pem", "closed/x.sh", "bin/tool" };
+static const char *const FILES[] = { "good.sh", "plain", "empty", "noshebang", "nointerpreter", "secret", "edge.pem", "cert.pem", "torn.env", "closed/x.sh", "bin/tool" };
 
 static int set_up(void **state)
 {
@@ -39,6 +39,7 @@ static int set_up(void **state)
     put("empty", "", 0755);
     put("noshebang", "echo hello\n", 0755);
     put("nointerpreter", "#! /no/such/python3 -u\n", 0755);
+    put("torn.env", "A=1\nhello\n", 0644);
     put("secret", "x\n", 0600);
     put("edge.pem", PEM, 0600);
     put("cert.pem", "-----BEGIN CERTIFICATE-----\n", 0644);
@@ -130,6 +131,7 @@ static void test_folders_and_files(void **state)
         { "command: tool, directory: bin", "2:17: services.a.command: there is no program" }, { "command: ./tool, directory: bin", "" },
         { "command: sh, environment_file: no.env", "2:39: services.a.environment_file: @/no.env does not exist\n" },
         { "command: sh, environment_file: bin", "2:39: services.a.environment_file: @/bin is a folder, expected a file\n" },
+        { "command: sh, environment_file: torn.env", "2:39: services.a.environment_file: @/torn.env:2: expected KEY=VALUE\n" },
         { "command: sh, environment_file: plain", "" }, { "command: sh, secrets: { A: secret }", "" },
         { "command: sh, secrets: { A: secret, B: { file: no } }", "2:46: services.a.secrets.B: @/no does not exist\n" },
         { "command: sh, secrets: { A: /dev/zero }", "2:35: services.a.secrets.A: /dev/zero is not a regular file, expected a file\n" },
