@@ -247,7 +247,7 @@ static int add_frontend(struct strbuf *out, const struct balancer_desired *d, co
         strbuf_puts(out, d->spec.raw);
         strbuf_puts(out, "\n# --- end of raw\n");
     }
-    strbuf_printf(out, "backend _none from muster\n    http-request return status %s content-type text/plain string '%s\\n'\n",
+    strbuf_printf(out, "backend _none from muster\n    http-request return status %s content-type text/plain string \"%s\\n\"\n",
         d->upstream_n ? "404" : "503", d->upstream_n ? "muster: no service has this host and path" : "muster: no service is behind this balancer yet");
     return 0;
 }
