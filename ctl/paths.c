@@ -138,7 +138,11 @@ int paths_make(struct paths *p, struct err *e)
     char link[PATH_MAX + 8], was[PATH_MAX];
     bool root = geteuid() == 0;
     int r = file_mkdirs(p->state, 0700, e);
-    if (r < 0) return err_wrap(e, r, "state folder");
+    if (r < 0) {
+        size_t n = strlen(e->text);
+        (void)snprintf(e->text + n, sizeof e->text - n, "; say --state DIR or set MUSTER_STATE");
+        return err_wrap(e, r, "state folder");
+    }
     if ((r = file_mkdirs(p->log, 0700, e)) < 0) return err_wrap(e, r, "log folder");
     if ((r = make_own(p->run, root ? 0755 : 0700, e)) < 0) return err_wrap(e, r, "runtime folder");
     fixed_printf(link, "%s/run", p->state);
