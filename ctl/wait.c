@@ -77,6 +77,25 @@ static void add_why(const json_t *s, struct strbuf *why)
     strbuf_putc(why, '\n');
 }
 
+/* A balancer counts when all is waited for: after an apply, a port that is taken or a `raw` that HAProxy refuses is its failure. */
+static enum wait_verdict judge_balancers(const json_t *status, struct strbuf *why)
+{
+    enum wait_verdict all = WAIT_DONE;
+    size_t i;
+    json_t *b;
+    json_array_foreach(json_object_get(status, "balancers"), i, b) {
+        const json_t *applied = json_object_get(b, "applied");
+        const char *problem = jget_str(b, "problem");
+        if (!applied || json_is_true(applied)) continue;
+        if (*problem) all = WAIT_BAD;
+        else if (all == WAIT_DONE) all = WAIT_ON;
+        if (!why) continue;
+        cleanup_free char *name = escape_line(jget_str(b, "name")), *text = escape_line(*problem ? problem : "the present configuration is not loaded yet");
+        strbuf_printf(why, "balancer %s: %s\n", name, text);
+    }
+    return all;
+}
+
 enum wait_verdict wait_judge(const json_t *status, const char *service, struct strbuf *why)
 {
     enum wait_verdict all = WAIT_DONE;
@@ -88,12 +107,13 @@ enum wait_verdict wait_judge(const json_t *status, const char *service, struct s
         if (one != WAIT_DONE && why) add_why(s, why);
         if (one == WAIT_BAD || (one == WAIT_ON && all == WAIT_DONE)) all = one;
     }
-    return all;
+    enum wait_verdict b = service ? WAIT_DONE : judge_balancers(status, why);
+    return b == WAIT_BAD || all == WAIT_DONE ? b : all;
 }
 
 void wait_progress(const json_t *status, const char *service, struct strbuf *out)
 {
-    long long ready = 0, desired = 0;
+    long long ready = 0, desired = 0, ending = 0;
     const json_t *trouble = NULL, *busy = NULL;
     size_t i;
     json_t *s;
@@ -101,10 +121,11 @@ void wait_progress(const json_t *status, const char *service, struct strbuf *out
         if (service && strcmp(service, jget_str(s, "name")) != 0) continue;
         long long want = jget_bool(s, "stopped") ? 0 : jget_int(s, "desired", 0);
         ready += MIN_OF(want, jget_int(s, "ready", 0)), desired += want;
+        if (want == 0) ending += (long long)json_array_size(json_object_get(s, "instances"));
         if (!trouble) trouble = worst_instance(s);
         if (!busy && judge_one(s) != WAIT_DONE && *jget_str(s, "reason")) busy = s;
     }
-    int full = desired > 0 ? (int)(ready * BAR / desired) : BAR;
+    int full = desired > 0 ? (int)(ready * BAR / desired) : ending > 0 ? 0 : BAR;
     strbuf_putc(out, '[');
     for (int k = 0; k < BAR; k++) strbuf_putc(out, k < full ? '#' : '-');
     strbuf_printf(out, "] %lld/%lld ready", ready, desired);

@@ -69,6 +69,7 @@ bool controller_balancer_at(const struct controller *c, size_t i, struct balance
     if (i >= c->bal_n)
         return false;
     const struct balancer *b = c->bal[i];
-    *ret = (struct balancer_view){ .name = b->name, .spec = &b->spec, .report = b->has_report ? &b->report : NULL };
+    *ret = (struct balancer_view){ .name = b->name, .spec = &b->spec, .report = b->has_report ? &b->report : NULL,
+        .applied = b->has_report && b->report.epoch == c->epoch && b->report.revision >= c->revision };
     return true;
 }

@@ -75,7 +75,8 @@ static bool in_trouble(const struct inst_status *s)
 
 static void add_metrics(json_t *j, const struct instance_view *i)
 {
-    const struct inst_metrics *m = i->has_metrics ? &i->metrics : NULL;
+    /* Where nothing runs, the figures are those of what ran before. */
+    const struct inst_metrics *m = i->has_metrics && i->status.pid > 0 ? &i->metrics : NULL;
 
     json_object_set_new(j, "cpu_pct", number_or_null(m ? m->cpu_pct : NAN));
     json_object_set_new(j, "cpu_of_limit_pct", number_or_null(m ? m->cpu_of_limit_pct : NAN));
@@ -192,6 +193,7 @@ json_t *view_balancer(const struct balancer_view *b)
     json_object_set_new(j, "name", json_string(b->name));
     json_object_set_new(j, "listen", json_string(listen));
     json_object_set_new(j, "running", json_boolean(r && r->running));
+    json_object_set_new(j, "applied", json_boolean(b->applied));
     json_object_set_new(j, "pid", r && r->pid > 0 ? json_integer(r->pid) : json_null());
     json_object_set_new(j, "problem", any_text(r ? r->problem : ""));
     for (size_t i = 0; r && i < r->server_n; i++) {

@@ -139,6 +139,25 @@ static void waiting_ends_when_it_should(void **state)
     }
 }
 
+static void waiting_minds_the_balancers(void **state)
+{
+    (void)state;
+    static const struct { const char *balancers, *service; enum wait_verdict want; } rows[] = {
+        { "[]", NULL, WAIT_DONE }, { "[{\"name\": \"edge\"}]", NULL, WAIT_DONE },        /* of a musterd that does not tell */
+        { "[{\"name\": \"edge\", \"applied\": true, \"problem\": \"\"}]", NULL, WAIT_DONE },
+        { "[{\"name\": \"edge\", \"applied\": false, \"problem\": \"\"}]", NULL, WAIT_ON },
+        { "[{\"name\": \"edge\", \"applied\": false, \"problem\": \"port taken\"}]", NULL, WAIT_BAD },
+        { "[{\"name\": \"edge\", \"applied\": false, \"problem\": \"port taken\"}]", "api", WAIT_DONE },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        cleanup_json json_t *j = golden_sample("ready");
+        cleanup_strbuf struct strbuf why = STRBUF_INIT;
+        json_object_set_new(j, "balancers", json_loads(rows[i].balancers, 0, NULL));
+        assert_int_equal(wait_judge(j, rows[i].service, &why), rows[i].want);
+        assert_int_equal(why.len > 0, rows[i].want != WAIT_DONE);
+    }
+}
+
 static void waiting_goes_on_for_old_revisions_and_missing_instances(void **state)
 {
     (void)state;
@@ -165,7 +184,7 @@ int main(void)
         cmocka_unit_test(plain_output_has_no_escape_byte_whatever_instances_print),
         cmocka_unit_test(live_never_exceeds_the_screen),
         cmocka_unit_test(waiting_ends_when_it_should),
-        cmocka_unit_test(waiting_goes_on_for_old_revisions_and_missing_instances),
+        cmocka_unit_test(waiting_minds_the_balancers), cmocka_unit_test(waiting_goes_on_for_old_revisions_and_missing_instances),
     };
     setenv("TZ", "UTC", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
