@@ -163,34 +163,44 @@ static void copy_batch(struct store_batch *into, const struct store_batch *from)
         store_batch_put(into, from->v[i].kind, from->v[i].name, xstrdup(from->v[i].json));
 }
 
+static void give_core(struct daemon *d, const char *kind, const char *name, const char *json)
+{
+    struct err e = { "" };
+
+    if (controller_load(d->core, kind, name, json, &e))     /* one bad row must not cost the others */
+        say(d, LOG_ERROR, "state", "%s %s in the state file is not understood and left out: %s", kind, name, e.text);
+}
+
 static int load_row(void *arg, const char *kind, const char *name, const char *json)
 {
     struct daemon *d = arg;
-    struct err e = { "" };
 
     store_batch_put(&d->durable, kind, name, xstrdup(json));
-    if (controller_load(d->core, kind, name, json, &e))     /* one bad row must not cost the others */
-        say(d, LOG_ERROR, "state", "%s %s in the state file is not understood and left out: %s", kind, name, e.text);
+    give_core(d, kind, name, json);
     return 0;
+}
+
+/* A new core, which knows these rows and has yet to hear from the agent. */
+static void restart_core(struct daemon *d, const struct store_batch *rows)
+{
+    struct controller_options o = { d->epoch, controller_revision(d->core) + 1 };
+    struct controller_row row;
+
+    controller_free(d->core);
+    d->core = controller_new(o);
+    strbuf_reset(&d->outgoing);                             /* it was the old core's */
+    for (size_t i = 0; i < rows->n; i++)
+        if (rows->v[i].json)
+            give_core(d, rows->v[i].kind, rows->v[i].name, rows->v[i].json);
+    while (controller_next_dirty(d->core, &row))            /* loading dirties nothing that is not stored */
+        free(row.json);
 }
 
 /* A change that could not be stored is undone: the core begins again from what is durable, and hears from the agent anew. */
 static void rebuild_core(struct daemon *d)
 {
-    struct controller_options o = { d->epoch, controller_revision(d->core) + 1 };
-    struct store_batch rows = d->durable;
-    struct controller_row row;
-
-    controller_free(d->core);
-    d->core = controller_new(o);
     store_batch_done(&d->pending);
-    memset(&d->durable, 0, sizeof(d->durable));
-    for (size_t i = 0; i < rows.n; i++)
-        if (rows.v[i].json)
-            load_row(d, rows.v[i].kind, rows.v[i].name, rows.v[i].json);
-    store_batch_done(&rows);
-    while (controller_next_dirty(d->core, &row))            /* loading dirties nothing that is not stored */
-        free(row.json);
+    restart_core(d, &d->durable);
     if (d->agent_connected) {
         controller_agent_connected(d->core, daemon_now(d), d->epoch, d->sent_revision);
         link_resync(d->link);
@@ -286,9 +296,11 @@ static void tell_listeners(struct daemon *d)
     }
 }
 
-/* After each event: see daemon.h for the order. */
+/* After each event: see daemon.h for the order. At the end nothing is begun any more. */
 static void settle(struct daemon *d)
 {
+    if (d->ending)
+        return;
     take_dirty(d);
     take_events(d);
     if (!store_busy(d->store)) {
@@ -315,13 +327,21 @@ void daemon_commit(struct daemon *d, daemon_done_fn done, void *arg)
 static void raise_epoch_above(struct daemon *d, uint64_t agent_epoch)
 {
     struct err e = { "" };
+    struct store_batch rows = { 0 };
 
-    /* With a lost store the same number may stand for another history, whose revisions were higher. */
-    if (agent_epoch < d->epoch || (agent_epoch == d->epoch && !d->lost))
+    /* The same number at the first hello stands for another life, whose revisions may have been higher: the store was lost, or
+     * the raise of the life before could not be written. */
+    if (agent_epoch < d->epoch || (agent_epoch == d->epoch && d->agent_known))
         return;
     if (store_raise_epoch(d->store, agent_epoch + 1, &d->epoch, &e))
         log_error("%s", e.text);
-    rebuild_core(d);
+    take_events(d);
+    take_dirty(d);                                          /* nothing is undone: what people wait for stays in the core */
+    copy_batch(&rows, &d->durable);
+    copy_batch(&rows, &d->committing);
+    copy_batch(&rows, &d->pending);
+    restart_core(d, &rows);
+    store_batch_done(&rows);
 }
 
 static void on_agent(void *arg, const struct hello *h)
@@ -439,13 +459,15 @@ static void close_any(uv_handle_t *h, void *arg)
         uv_close(h, NULL);
 }
 
+/* What is under way becomes durable and is answered; what was not begun is refused. Only then do the parts go. */
 static void stop(struct daemon *d)
 {
+    while (store_busy(d->store))
+        uv_run(&d->loop, UV_RUN_ONCE);
+    waiters_answer(&d->waiting, -ECANCELED, "the controller is ending");
     api_close(d->api);
     link_close(d->link);
-    d->link = NULL;
     store_close(d->store);
-    uv_run(&d->loop, UV_RUN_NOWAIT);
     uv_walk(&d->loop, close_any, NULL);
     uv_run(&d->loop, UV_RUN_DEFAULT);
     uv_loop_close(&d->loop);

@@ -17,6 +17,7 @@ struct link {
     bool greeted;
     uint64_t seq;                   /* of the last status; a gap means lost messages */
     bool seq_known;
+    bool closing, poll_closed;      /* libuv tells of the two handles in no order that may be relied on: the last one frees */
     struct link_ops ops;
     void *arg;
     char *path;
@@ -65,12 +66,25 @@ static void on_frame(void *arg, const void *data, size_t len)
     wire_msg_done(&m);
 }
 
+static void free_if_last(struct link *l)
+{
+    if (l->peer || !l->poll_closed)
+        return;
+    close(l->fd);
+    free(l->path);
+    free(l);
+}
+
 static void on_close(void *arg, int rc, const char *why)
 {
     struct link *l = arg;
 
     (void)rc;
     l->peer = NULL;
+    if (l->closing) {
+        free_if_last(l);
+        return;
+    }
     if (l->greeted)
         l->ops.gone(l->arg, why);
     l->greeted = false;
@@ -136,15 +150,15 @@ static void poll_closed(uv_handle_t *h)
 {
     struct link *l = h->data;
 
-    close(l->fd);
-    free(l->path);
-    free(l);
+    l->poll_closed = true;
+    free_if_last(l);
 }
 
 void link_close(struct link *l)
 {
     if (!l)
         return;
+    l->closing = true;
     if (l->peer)
         frame_close(l->peer);
     unlink(l->path);

@@ -14,4 +14,4 @@ struct link_ops {
 int link_new(uv_loop_t *loop, const char *socket_path, const struct link_ops *ops, void *arg, struct link **ret, struct err *e);
 void link_send(struct link *l, const struct strbuf *packed);    /* dropped if nobody is connected: the next connect sends all */
 void link_resync(struct link *l);                               /* asks the agent for its full status */
-void link_close(struct link *l);
+void link_close(struct link *l);                                /* no callback comes any more; freed from the loop. NULL is fine */
