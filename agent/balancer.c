@@ -20,8 +20,6 @@
 #include "base/strbuf.h"
 #include "base/banned.h"
 
-static const char id_prefix[] = "balancer:";
-
 int64_t balancer_now(const struct balancer *b) { (void)b; return clock_mono_ms(); }
 
 void balancer_event(struct balancer *b, int level, const char *kind, const char *fmt, ...)
@@ -36,221 +34,14 @@ void balancer_event(struct balancer *b, int level, const char *kind, const char 
 }
 
 /* --- names -------------------------------------------------------------------------------------------- */
-void balancer_id(const struct balancer *b, uint32_t gen, char *ret) { snprintf(ret, ID_SIZE, "%s%s.%" PRIu32, id_prefix, b->name, gen); }
-static void check_id(const struct balancer *b, char *ret) { snprintf(ret, ID_SIZE, "%s%s/check", id_prefix, b->name); }
-static void listener_id(const struct balancer *b, uint32_t n, char *ret) { snprintf(ret, ID_SIZE, "%s%s:%" PRIu32, id_prefix, b->name, n); }
+void balancer_id(const struct balancer *b, uint32_t gen, char *ret) { snprintf(ret, ID_SIZE, "%s%s.%" PRIu32, balancer_id_prefix, b->name, gen); }
+void balancer_check_id(const struct balancer *b, char *ret) { snprintf(ret, ID_SIZE, "%s%s/check", balancer_id_prefix, b->name); }
+void balancer_listener_id(const struct balancer *b, uint32_t n, char *ret) { snprintf(ret, ID_SIZE, "%s%s:%" PRIu32, balancer_id_prefix, b->name, n); }
 
-bool balancer_name_of_id(const char *keeper_id, char *ret, size_t size)
-{
-    size_t skip = sizeof id_prefix - 1;
-    if (strncmp(keeper_id, id_prefix, skip) != 0)
-        return false;
-    size_t n = strcspn(keeper_id + skip, ".:/");
-    if (n == 0 || !keeper_id[skip + n] || size == 0)
-        return false;
-    snprintf(ret, size, "%.*s", (int)n, keeper_id + skip);
-    return true;
-}
-
-bool balancer_owns(const struct balancer *b, const char *keeper_id)
-{
-    char name[ID_SIZE];
-    return balancer_name_of_id(keeper_id, name, sizeof name) && strcmp(name, b->name) == 0;
-}
-
-/* The number behind '.' or ':' of an id of ours; 0: another kind of id. */
-static uint32_t number_of(const struct balancer *b, const char *id, char separator)
-{
-    uint64_t v;
-    if (!balancer_owns(b, id))
-        return 0;
-    const char *rest = id + sizeof id_prefix - 1 + strlen(b->name);
-    return *rest == separator && num_u64(rest + 1, &v) == 0 && v <= UINT32_MAX ? (uint32_t)v : 0;
-}
-
-static struct hapgen *gen_of(struct balancer *b, const char *id)
-{
-    uint32_t n = number_of(b, id, '.');
-    for (size_t i = 0; i < GENS_MAX && n; i++)
-        if (b->gens[i].number == n)
-            return &b->gens[i];
-    return NULL;
-}
-
-static struct hap_paths paths_of(const struct balancer *b, const char *socket)
+struct hap_paths balancer_paths(const struct balancer *b, const char *socket)
 {
     return (struct hap_paths){ .stats_socket = socket, .log_socket = b->log_socket, .state_file = b->state_file, .stats_uid = geteuid(),
         .stats_gid = getegid(), .user = b->user[0] ? b->user : NULL, .group = b->group, .listen_fd = 3 };
-}
-
-/* --- the wanted set ------------------------------------------------------------------------------------- */
-static bool is_gone(const struct balancer *b, const char *id)
-{
-    for (size_t i = 0; i < b->gone_n; i++)
-        if (strcmp(b->gone[i], id) == 0)
-            return true;
-    return false;
-}
-
-static void copy_upstream(struct upstream *to, const struct upstream *from)
-{
-    *to = *from;
-    to->hosts = (struct strv){ 0 };
-    strv_copy(&to->hosts, &from->hosts);
-    to->path = xstrdup(from->path);
-    to->check_path = xstrdup(from->check_path);
-    to->servers = xcalloc(from->server_n + 1, sizeof *to->servers);
-    if (from->server_n)
-        memcpy(to->servers, from->servers, from->server_n * sizeof *to->servers);
-}
-
-static void copy_desired(struct balancer_desired *to, const struct balancer_desired *from)
-{
-    to->spec = from->spec;
-    to->spec.name = xstrdup(from->spec.name);
-    to->spec.listen_host = xstrdup(from->spec.listen_host ? from->spec.listen_host : "");
-    to->spec.tls = xstrdup(from->spec.tls);
-    to->spec.raw = xstrdup(from->spec.raw);
-    to->upstreams = xcalloc(from->upstream_n + 1, sizeof *to->upstreams);
-    to->upstream_n = from->upstream_n;
-    for (size_t i = 0; i < from->upstream_n; i++)
-        copy_upstream(&to->upstreams[i], &from->upstreams[i]);
-}
-
-/* Slots that the service has, in the wanted set so far or in a HAProxy that was adopted. */
-static uint32_t slots_before(const struct balancer *b, const struct balancer_desired *was, const char *service)
-{
-    uint32_t n = 0;
-    for (size_t i = 0; i < was->upstream_n; i++)
-        if (strcmp(was->upstreams[i].service, service) == 0)
-            n = was->upstreams[i].slots;
-    for (size_t i = 0; b->cur && !b->cur->fresh && i < b->cur->stat.n; i++) {
-        const struct hap_row *r = &b->cur->stat.v[i];
-        if (r->kind == HAP_SERVER && strcmp(r->proxy, service) == 0)
-            n = MAX_OF(n, hap_slot_of(r->server, service));
-    }
-    return n;
-}
-
-static void write_state(struct balancer *b)
-{
-    cleanup_free char *text = hap_state_text(&b->want);
-    struct err e = { "" };
-    if (b->state_text && strcmp(text, b->state_text) == 0)
-        return;
-    if (file_write_atomic(b->state_file, text, strlen(text), 0644, 0, &e) < 0) {
-        fixed_copy(b->problem, sizeof b->problem, e.text);
-        b->state_failed = true;
-        return;
-    }
-    if (b->state_failed)
-        b->problem[0] = 0;
-    b->state_failed = false;
-    free(b->state_text);
-    b->state_text = TAKE(text);
-}
-
-/* The set changed: out with what is gone; the running ones are brought to it. */
-static void rebuild_want(struct balancer *b)
-{
-    struct balancer_desired was = b->want, is = { 0 };
-    copy_desired(&is, &b->told);
-    for (size_t i = 0; i < is.upstream_n; i++) {
-        struct upstream *u = &is.upstreams[i];
-        u->slots = hap_slots(u, slots_before(b, &was, u->service));
-        for (size_t k = 0; k < u->server_n && b->gone_n; k++)
-            if (is_gone(b, u->servers[k].id))
-                u->servers[k].state = SRV_MAINT;
-    }
-    b->want = is;
-    balancer_desired_done(&was);
-}
-
-static void apply_want(struct balancer *b)
-{
-    struct hap_paths p = paths_of(b, "-");
-    struct err e = { "" };
-    rebuild_want(b);
-    b->serial++;
-    uint64_t before = b->signature;
-    b->signature = 0;
-    if (hap_conf_signature(&b->want, &p, &b->signature, &e) < 0)
-        fixed_copy(b->problem, sizeof b->problem, e.text);
-    else if (b->signature != before && b->signature != b->bad)
-        b->problem[0] = 0;
-    write_state(b);
-    for (size_t i = 0; i < GENS_MAX; i++) {
-        b->gens[i].rounds = 0;
-        hapgen_drive(&b->gens[i]);
-    }
-    balancer_step(b);
-}
-
-void balancer_refresh(struct balancer *b) { apply_want(b); }
-
-static const struct upstream *upstream_of(const struct balancer *b, const char *id)
-{
-    size_t n = strcspn(id, ".");
-    for (size_t i = 0; i < b->told.upstream_n; i++)
-        if (strncmp(b->told.upstreams[i].service, id, n) == 0 && b->told.upstreams[i].service[n] == '\0')
-            return &b->told.upstreams[i];
-    return NULL;
-}
-
-static bool in_list(const struct upstream *u, const char *id)
-{
-    for (size_t k = 0; u && k < u->server_n; k++)
-        if (strcmp(u->servers[k].id, id) == 0)
-            return true;
-    return false;
-}
-
-/* Kept as long as the service is here, listed or not: a set that was decided before the exit was heard of may still be under way. */
-static void forget_gone(struct balancer *b)
-{
-    size_t kept = 0;
-    for (size_t g = 0; g < b->gone_n; g++)
-        if (upstream_of(b, b->gone[g]))
-            memmove(b->gone[kept++], b->gone[g], ID_SIZE);
-    b->gone_n = kept;
-}
-
-void balancer_set(struct balancer *b, uint64_t epoch, uint64_t revision, const struct balancer_desired *d)
-{
-    balancer_desired_done(&b->told);
-    copy_desired(&b->told, d);
-    b->has_want = true;
-    b->stop = false;                        /* wanted again: what was told to end does, a new one is started */
-    b->epoch = epoch;
-    b->revision = revision;
-    forget_gone(b);
-    apply_want(b);
-}
-
-void balancer_instance_gone(struct balancer *b, const char *id)
-{
-    const struct upstream *u = upstream_of(b, id);
-    if (!u || is_gone(b, id) || b->gone_n == GONE_MAX)
-        return;
-    b->gone = xrealloc(b->gone, (b->gone_n + 1) * sizeof *b->gone);
-    fixed_printf(b->gone[b->gone_n++], "%s", id);
-    if (!in_list(u, id))
-        return;
-    for (size_t i = 0; i < GENS_MAX; i++)
-        if (b->gens[i].number)
-            hapgen_maint(&b->gens[i], u->service, id);
-    apply_want(b);
-}
-
-void balancer_instance_back(struct balancer *b, const char *id)
-{
-    size_t kept = 0, was = b->gone_n;
-    for (size_t i = 0; i < b->gone_n; i++)
-        if (strcmp(b->gone[i], id) != 0)
-            memmove(b->gone[kept++], b->gone[i], ID_SIZE);
-    b->gone_n = kept;
-    if (kept != was && in_list(upstream_of(b, id), id))
-        apply_want(b);
 }
 
 /* --- starting ------------------------------------------------------------------------------------------- */
@@ -281,7 +72,7 @@ static void ask_listen(struct balancer *b, int64_t now)
     char id[ID_SIZE];
     if (b->listen_asked || now < b->retry_ms)
         return;
-    listener_id(b, b->last_listener + 1, id);
+    balancer_listener_id(b, b->last_listener + 1, id);
     int rc = b->ops->listen(b->arg, id, b->want.spec.listen_host, b->want.spec.listen_port);
     b->retry_ms = now + 1000;
     if (rc < 0)
@@ -304,7 +95,7 @@ static int run(struct balancer *b, const char *id, const char *conf, bool check,
         return -ENOENT;
     if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
-    listener_id(b, h->number, listener);
+    balancer_listener_id(b, h->number, listener);
     int rc = b->ops->spawn(b->arg, id, check ? argv_check : argv_run, env, listener, fd[1]);
     close(fd[1]);
     if (rc < 0)
@@ -317,12 +108,12 @@ static int run(struct balancer *b, const char *id, const char *conf, bool check,
 static int write_conf(struct balancer *b, const char *path, const char *socket, struct err *e)
 {
     cleanup_free char *text = NULL;
-    struct hap_paths p = paths_of(b, socket);
+    struct hap_paths p = balancer_paths(b, socket);
     int rc = hap_conf_text(&b->want, &p, &text, e);
     return rc < 0 ? rc : file_write_atomic(path, text, strlen(text), 0644, 0, e);
 }
 
-static void start_failed(struct balancer *b, int64_t now, const char *why)
+void balancer_start_failed(struct balancer *b, int64_t now, const char *why)
 {
     fixed_copy(b->problem, sizeof b->problem, why);
     b->deaths++;
@@ -333,14 +124,14 @@ static void start_check(struct balancer *b, int64_t now)
 {
     char id[ID_SIZE], path[512], socket[512];
     struct err e = { "" };
-    check_id(b, id);
+    balancer_check_id(b, id);
     fixed_printf(path, "%s/check.cfg", b->dir);
     fixed_printf(socket, "%s/check.sock", b->dir);      /* named, never bound: a check binds nothing */
     int rc = write_conf(b, path, socket, &e);
     if (rc == 0 && (rc = run(b, id, path, true, &b->check_output)) < 0)
         err_sys(&e, rc, "cannot validate the configuration");
     if (rc < 0)
-        return start_failed(b, now, e.text);
+        return balancer_start_failed(b, now, e.text);
     b->check_runs = true;
     b->checking = b->signature;
 }
@@ -364,7 +155,7 @@ static void start_next(struct balancer *b, int64_t now)
         err_sys(&e, rc, "cannot start HAProxy");
     if (rc < 0) {
         hapgen_end(g);
-        return start_failed(b, now, e.text);
+        return balancer_start_failed(b, now, e.text);
     }
     b->next = g;
 }
@@ -378,7 +169,7 @@ static void send_signal(struct balancer *b, struct hapgen *g, int signo)
         b->ops->signal(b->arg, id, g->pid, signo);
 }
 
-static void retire(struct balancer *b, struct hapgen *g, int64_t now)
+void balancer_retire(struct balancer *b, struct hapgen *g, int64_t now)
 {
     g->stopping = true;
     g->stopping_ms = now;
@@ -396,7 +187,7 @@ static void mind_old(struct balancer *b, int64_t now)
             continue;
         live++;
         if (b->cur && g->number < b->cur->number && !g->stopping && hapgen_synced(b->cur))
-            retire(b, g, now);              /* of before a restart of ours */
+            balancer_retire(b, g, now);              /* of before a restart of ours */
         if (!g->stopping)
             continue;
         if (!oldest || g->number < oldest->number)
@@ -422,7 +213,7 @@ static void step_stop(struct balancer *b, int64_t now)
         if (g->number == 0 || g->pid == 0)
             continue;
         if (!g->stopping)
-            retire(b, g, now);
+            balancer_retire(b, g, now);
         else if (now - b->stop_ms > STOP_GRACE_MS + 2000)
             send_signal(b, g, SIGKILL);
         else if (now - b->stop_ms > STOP_GRACE_MS || (g->heard_ms > g->stopping_ms + 20 && hapgen_requests(g) == 0))
@@ -444,7 +235,7 @@ static void release_listeners(struct balancer *b)
             used = b->gens[k].number && (b->gens[k].listener == h->number || b->gens[k].listener == 0);
         if (used)
             continue;
-        listener_id(b, h->number, id);
+        balancer_listener_id(b, h->number, id);
         b->ops->unlisten(b->arg, id);
         *h = (struct held){ 0 };
     }
@@ -462,7 +253,7 @@ static void take_over(struct balancer *b, int64_t now)
     b->problem[0] = 0;
     for (size_t i = 0; i < GENS_MAX; i++)
         if (b->gens[i].number && &b->gens[i] != b->cur && !b->gens[i].stopping)
-            retire(b, &b->gens[i], now);
+            balancer_retire(b, &b->gens[i], now);
     balancer_event(b, 6, "balancer", old ? "HAProxy %d takes over with the new configuration" : "HAProxy %d serves", (int)b->cur->pid);
 }
 
@@ -549,234 +340,6 @@ static void on_timer(uv_timer_t *t)
     for (size_t i = 0; i < GENS_MAX; i++)
         hapgen_drive(&b->gens[i]);
     balancer_step(b);
-}
-
-/* --- what the keeper says -------------------------------------------------------------------------------------- */
-/* The alert that says why, without HAProxy's own decoration; "" if there is none. */
-static void read_cause(int fd, char *ret, size_t size)
-{
-    char text[8192], *alert;
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-    *ret = 0;
-    if (n <= 0)
-        return;
-    text[n] = 0;
-    if (!(alert = strstr(text, "[ALERT]")) && !(alert = strstr(text, "[WARNING]")))
-        alert = text;
-    char *from = strstr(alert, ") : ");
-    from = from ? from + 4 : alert;
-    snprintf(ret, size, "%.*s", (int)strcspn(from, "\n"), from);
-}
-
-static void check_ended(struct balancer *b, const struct k_state *s)
-{
-    char why[200];
-    if (!b->check_runs)
-        return;
-    read_cause(b->check_output, why, sizeof why);
-    close(b->check_output);
-    b->check_runs = false;
-    if (s->exit.kind == EXIT_KIND_CODE && s->exit.value == 0) {
-        b->good = b->checking;
-    } else {
-        char how[64];
-        exit_describe(s->exit, how, sizeof how);
-        b->bad = b->checking;
-        fixed_printf(b->problem, "HAProxy refuses the configuration: %s", why[0] ? why : how);
-        balancer_event(b, 3, "balancer", "%s; %s", b->problem, b->cur ? "the one before stays" : "nothing is served");
-    }
-}
-
-static void gen_ended(struct balancer *b, struct hapgen *g, const struct k_state *s)
-{
-    char how[64], why[160], id[ID_SIZE];
-    int64_t now = balancer_now(b);
-    exit_describe(s->exit, how, sizeof how);
-    read_cause(g->output, why, sizeof why);
-    if (g == b->next) {
-        char text[256];
-        fixed_printf(text, "HAProxy does not start (%s)%s%s", how, why[0] ? ": " : "", why);
-        start_failed(b, now, text);
-        balancer_event(b, 3, "balancer", "%s", text);
-        if (b->cur && b->cur->signature != b->signature)
-            b->bad = b->signature;          /* the one before serves on */
-        b->next = NULL;
-    } else if (g == b->cur) {
-        b->cur = NULL;
-        if (!b->stop) {
-            b->deaths = now - g->born_ms < 2000 ? b->deaths + 1 : 0;
-            b->retry_ms = b->deaths > 1 ? now + MIN_OF((int64_t)50 << MIN_OF(b->deaths, 7u), 5000) : 0;
-            balancer_event(b, 4, "balancer", "HAProxy %d ended (%s); it is started again, its socket is held meanwhile", (int)g->pid, how);
-        }
-    }
-    balancer_id(b, g->number, id);
-    hapgen_end(g);
-    if (b->stop && !s->populated)           /* who ends us may not wait for K_EMPTY */
-        b->ops->forget(b->arg, id);
-}
-
-static void spawned(struct balancer *b, const struct k_state *s)
-{
-    char id[ID_SIZE];
-    struct hapgen *g = gen_of(b, s->id);
-    check_id(b, id);
-    if (strcmp(s->id, id) == 0)
-        b->check_pid = s->pid;
-    if (!g)
-        return;
-    g->pid = s->pid;
-    g->heard_ms = balancer_now(b);
-    if (b->stop)
-        retire(b, g, g->heard_ms);
-    hapgen_drive(g);
-}
-
-static void spawn_failed(struct balancer *b, const struct k_failed *f)
-{
-    char id[ID_SIZE], why[256];
-    struct hapgen *g = gen_of(b, f->id);
-    fixed_printf(why, "HAProxy cannot be started: %s", f->detail[0] ? f->detail : strerror(f->rc < 0 ? -f->rc : f->rc));
-    check_id(b, id);
-    if (strcmp(f->id, id) == 0 && b->check_runs) {
-        close(b->check_output);
-        b->check_runs = false;
-    } else if (g) {
-        if (b->next == g)
-            b->next = NULL;
-        hapgen_end(g);
-    } else {
-        return;
-    }
-    if (strcmp(why, b->problem) != 0)
-        balancer_event(b, 3, "balancer", "%s", why);
-    start_failed(b, balancer_now(b), why);
-    b->ops->forget(b->arg, f->id);
-}
-
-static void hold(struct balancer *b, uint32_t number, const char *address, uint32_t port)
-{
-    struct held *place = NULL;
-    for (size_t i = 0; i < LISTENERS_HELD_MAX; i++)
-        if (b->held[i].number == number || (!place && b->held[i].number == 0))
-            place = &b->held[i];
-    b->last_listener = MAX_OF(b->last_listener, number);
-    if (!place)
-        return;
-    *place = (struct held){ .number = number, .port = port, .ready = true };
-    fixed_copy(place->address, sizeof place->address, address);
-}
-
-/* The wanted address overlaps with one that we hold ourselves (":8080" after "127.0.0.1:8080"): that one must go first. */
-static bool give_up_port(struct balancer *b, uint32_t port)
-{
-    bool any = false;
-    char id[ID_SIZE];
-    for (size_t i = 0; i < LISTENERS_HELD_MAX; i++)
-        if (b->held[i].number && b->held[i].port == port) {
-            listener_id(b, b->held[i].number, id);
-            b->ops->unlisten(b->arg, id);
-            b->held[i] = (struct held){ 0 };
-            any = true;
-        }
-    for (size_t i = 0; any && i < GENS_MAX; i++)
-        if (b->gens[i].number && !b->gens[i].stopping)
-            retire(b, &b->gens[i], balancer_now(b));
-    if (any) {
-        b->cur = NULL;
-        b->retry_ms = balancer_now(b) + 100;
-        balancer_event(b, 5, "balancer", "the address to listen on overlaps with the one before: not reachable for a moment");
-    }
-    return any;
-}
-
-static void listened(struct balancer *b, const struct k_reply *r)
-{
-    uint32_t n = number_of(b, r->id, ':');
-    if (r->verb != K_LISTEN || n == 0 || !b->listen_asked || n != b->asked.number)
-        return;
-    b->listen_asked = false;
-    if (r->rc == 0) {
-        b->retry_ms = 0;
-        hold(b, n, b->asked.address, b->asked.port);
-        return;
-    }
-    if (r->rc == -EADDRINUSE && give_up_port(b, b->asked.port))
-        return;
-    char why[256];
-    fixed_printf(why, "cannot listen on %s:%" PRIu32 ": %s", b->asked.address, b->asked.port, r->detail[0] ? r->detail : strerror(-r->rc));
-    if (strcmp(why, b->problem) != 0)
-        balancer_event(b, 3, "balancer", "%s", why);
-    fixed_copy(b->problem, sizeof b->problem, why);
-}
-
-static void refused_request(struct balancer *b, const struct k_reply *r)
-{
-    struct k_failed f = { .rc = r->rc };
-    if (r->verb != K_SPAWN || r->rc == 0)
-        return;
-    fixed_printf(f.id, "%s", r->id);
-    fixed_printf(f.detail, "%s", r->detail);
-    spawn_failed(b, &f);
-}
-
-void balancer_on_keeper(struct balancer *b, const struct k_msg *m)
-{
-    struct hapgen *g;
-    char id[ID_SIZE];
-    if (b->freed || !balancer_owns(b, m->u.id.id))
-        return;
-    switch (m->verb) {
-    case K_REPLY:
-        listened(b, &m->u.reply);
-        refused_request(b, &m->u.reply);
-        break;
-    case K_SPAWNED: spawned(b, &m->u.state); break;
-    case K_SPAWN_FAILED: spawn_failed(b, &m->u.failed); break;
-    case K_EXITED:
-        check_id(b, id);
-        if (strcmp(m->u.state.id, id) == 0)
-            check_ended(b, &m->u.state);
-        else if ((g = gen_of(b, m->u.state.id)) != NULL)
-            gen_ended(b, g, &m->u.state);
-        break;
-    case K_EMPTY:
-        check_id(b, id);
-        if (!gen_of(b, m->u.state.id) && !(b->check_runs && strcmp(m->u.state.id, id) == 0))
-            b->ops->forget(b->arg, m->u.state.id);
-        break;
-    case K_STATE: balancer_adopt(b, &m->u.state); return;
-    case K_HELD:
-        if (number_of(b, m->u.listen.id, ':'))
-            hold(b, number_of(b, m->u.listen.id, ':'), m->u.listen.address, m->u.listen.port);
-        return;
-    default: return;
-    }
-    balancer_step(b);
-}
-
-/* The newest one serves; those before it were being replaced, and are told so again once the newest has its lists. */
-void balancer_adopt(struct balancer *b, const struct k_state *s)
-{
-    uint32_t number = number_of(b, s->id, '.');
-    char conf[512], socket[512];
-    cleanup_free char *text = NULL;
-    b->last_number = MAX_OF(b->last_number, number);
-    if (!s->running) {
-        if (!s->populated)
-            b->ops->forget(b->arg, s->id);
-        return;
-    }
-    struct hapgen *g = number == 0 || gen_of(b, s->id) ? NULL : hapgen_new(b, number);
-    if (!g)
-        return;
-    hapgen_paths(b, number, conf, socket);
-    if (file_read(conf, 4 << 20, &text, NULL, NULL) == 0)
-        g->signature = hap_conf_signature_of_text(text);
-    g->pid = s->pid;
-    if (!b->cur || b->cur->number < number)
-        b->cur = g;
-    b->good = b->cur->signature;
-    hapgen_drive(g);
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------ */

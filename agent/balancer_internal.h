@@ -1,5 +1,5 @@
 /* balancer_internal.h - what the files of the HAProxy driver share; nobody else includes it.
- * balancer.c: what should run, and getting there. hapgen.c: one HAProxy process and its lists. balancer_report.c: what is told. */
+ * balancer.c: getting to what should run. balancer_want.c: what should. balancer_keeper.c: what the keeper says. hapgen.c: one HAProxy process and its lists. balancer_report.c: what is told. */
 #pragma once
 #include "agent/balancer.h"
 #include "agent/hapctl.h"
@@ -76,12 +76,19 @@ struct balancer {
     bool echo; int64_t echo_heard_ms;                   /* one more report is owed, with figures newer than these */
 };
 
+static const char balancer_id_prefix[] = "balancer:";
+
 /* balancer.c */
 void balancer_step(struct balancer *b);                 /* does whatever is to be done next; called after every event */
 void balancer_refresh(struct balancer *b);              /* the first answer of an adopted HAProxy tells what it has: compares anew */
 void balancer_id(const struct balancer *b, uint32_t gen, char *ret /* ID_SIZE */);
 void balancer_event(struct balancer *b, int level, const char *kind, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 int64_t balancer_now(const struct balancer *b);
+void balancer_check_id(const struct balancer *b, char *ret /* ID_SIZE */);
+void balancer_listener_id(const struct balancer *b, uint32_t n, char *ret /* ID_SIZE */);
+struct hap_paths balancer_paths(const struct balancer *b, const char *socket);
+void balancer_start_failed(struct balancer *b, int64_t now, const char *why);   /* told, and tried again after a pause */
+void balancer_retire(struct balancer *b, struct hapgen *g, int64_t now);        /* SIGUSR1: it ends its last requests */
 
 /* hapgen.c */
 struct hapgen *hapgen_new(struct balancer *b, uint32_t number);     /* NULL: no place is free */
