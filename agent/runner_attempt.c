@@ -55,19 +55,27 @@ static struct attempt *attempt_find(struct runner *r, const char *helper_id)
     return t;
 }
 
-static struct attempt *attempt_new(struct runner *r, const struct agent_action *a, int what)
+static struct attempt *attempt_add(struct runner *r, const char *helper_id)
 {
     struct attempt *t = xcalloc(1, sizeof(*t));
 
     t->r = r;
-    t->what = what;
-    t->serial = a->serial;
-    fixed_copy(t->instance, sizeof(t->instance), a->id);
-    if (snprintf(t->id, sizeof(t->id), "%s/%s", a->id, what_words[what]) >= (int)sizeof(t->id))
-        t->id[sizeof(t->id) - 1] = '\0';        /* cannot be: NAME_LEN_MAX leaves room */
+    fixed_copy(t->id, sizeof(t->id), helper_id);
     uv_timer_init(r->o.loop, &t->timer);
     t->timer.data = t;
     HASH_ADD_STR(r->attempts, id, t);
+    return t;
+}
+
+static struct attempt *attempt_new(struct runner *r, const struct agent_action *a, int what)
+{
+    char helper_id[ID_SIZE * 2];
+
+    fixed_printf(helper_id, "%s/%s", a->id, what_words[what]);      /* NAME_LEN_MAX leaves room in an id */
+    struct attempt *t = attempt_add(r, helper_id);
+    t->what = what;
+    t->serial = a->serial;
+    fixed_copy(t->instance, sizeof(t->instance), a->id);
     return t;
 }
 
@@ -264,13 +272,18 @@ static void on_helper_gone(struct attempt *t)
         run_next(r, &next);
 }
 
-/* A helper of an earlier supervisor: nobody waits for it. */
+/* A helper of an earlier supervisor: nobody waits for its answer, but what is to run in its slot waits until it is gone. Else the
+ * first probe after a restart of the supervisor would be refused by the keeper and count as failed. */
 static void clear_stranger(struct runner *r, const struct k_state *s)
 {
-    if (s->populated)
-        keeper_client_group(r->o.keeper, s->id, s->pid, SIGKILL);
-    else
+    if (!s->populated) {
         keeper_client_forget(r->o.keeper, s->id);
+        return;
+    }
+    struct attempt *t = attempt_add(r, s->id);
+    t->answered = t->process = true;
+    t->pid = s->pid;
+    kill_group(t);
 }
 
 bool runner_attempt_on_keeper(struct runner *r, const struct k_msg *m)
@@ -281,7 +294,7 @@ bool runner_attempt_on_keeper(struct runner *r, const struct k_msg *m)
     if (!strchr(id, '/'))
         return false;
     if (!t) {
-        if (m->verb == K_STATE || m->verb == K_EMPTY || m->verb == K_EXITED)
+        if (m->verb == K_STATE || m->verb == K_SPAWNED || m->verb == K_EMPTY || m->verb == K_EXITED)
             clear_stranger(r, &m->u.state);
         return true;
     }
