@@ -34,6 +34,8 @@ struct supervisor {
     struct ready_list were_ready;               /* of the supervisor before this one */
     bool listed;                                /* the keeper has told all it has */
     bool end_sent;                              /* K_END was sent */
+    bool told_to_end;                           /* by the keeper; a controller that starts anew has to hear it again */
+    bool end_refused;                           /* by the keeper, and told */
     bool ready_changed;
     bool forgotten;                             /* an instance is gone from the core: only a full status can tell that */
     char (*changed)[ID_SIZE]; size_t changed_n, changed_cap;    /* instances whose status the controller has not got */
@@ -203,12 +205,25 @@ static bool about_balancer(struct supervisor *s, const struct k_msg *m)
     return m->verb == K_HELD || (has_kind && m->u.state.kind == K_BALANCER) || balancers_owns(s->balancers, m->u.id.id);
 }
 
+/* Something lives that the core does not know of. It is asked again with the next figures, and people are told why it takes so long. */
+static void on_end_refused(struct supervisor *s, const char *why)
+{
+    s->end_sent = false;
+    if (!s->end_refused)
+        send_event(s, LOG_WARN, "end", "muster", why);
+    s->end_refused = true;
+}
+
 static void on_keeper(void *arg, const struct k_msg *m, int fd)
 {
     struct supervisor *s = arg;
 
     if (m->verb == K_REPLY && m->u.reply.verb == K_LIST) {
         on_listed(s);
+        return;
+    }
+    if (m->verb == K_REPLY && m->u.reply.verb == K_END && m->u.reply.rc) {
+        on_end_refused(s, m->u.reply.detail);
         return;
     }
     if (about_balancer(s, m)) {
@@ -256,6 +271,8 @@ static void on_connected(void *arg)
     send_status(s, true);
     s->changed_n = 0;
     balancers_report(s->balancers);
+    if (s->told_to_end)
+        uplink_send(s->uplink, &(struct wire_msg){ .kind = WIRE_END });
 }
 
 static void save_ready(struct supervisor *s)
@@ -307,6 +324,7 @@ static void on_figures(uv_timer_t *t)
     figures_round(s->figures, clock_mono_ms(), &m);
     uplink_send(s->uplink, &m);
     wire_msg_done(&m);
+    maybe_end(s);
 }
 
 /* --- start and end --------------------------------------------------------------------------------------------------------- */
@@ -390,6 +408,7 @@ static void on_sigterm(uv_signal_t *sig, int signo)
     struct wire_msg m = { .kind = WIRE_END };
 
     (void)signo;
+    s->told_to_end = true;
     if (s->end_sent) {                          /* the keeper took K_END: this role's work is done */
         uv_stop(&s->loop);
         return;
