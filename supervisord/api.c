@@ -10,8 +10,9 @@
 #include "base/strbuf.h"
 #include "net/frame.h"
 #include "supervisord/daemon.h"
+#include "supervisord/view_json.h"
 
-enum { BODY_MAX = 4 << 20, CONNECTIONS_MAX = 256 };
+enum { BODY_MAX = 4 << 20, CONNECTIONS_MAX = 256, LAST_ROUNDS = 32 };
 
 struct api {
     uv_loop_t *loop;
@@ -99,7 +100,9 @@ void api_answer_error(struct api_call *c, unsigned status, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    api_answer_json(c, status, json_pack("{s:s}", "error", text));
+    json_t *j = json_object();
+    json_object_set_new(j, "error", view_text(text));       /* a path, a URL: any bytes, and the cut may go through a character */
+    api_answer_json(c, status, j);
 }
 
 void api_hold(struct api_call *c)
@@ -214,7 +217,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         *len = 0;
         return MHD_YES;
     }
-    if (!peer_allowed(c))
+    if (a->closing)                 /* nobody would be there to end a held call */
+        api_answer_error(c, 503, "the controller is ending");
+    else if (!peer_allowed(c))
         api_answer_error(c, 403, "user %u may not talk to this musterd: only root and user %u may", c->peer_uid, geteuid());
     else
         api_route(c);
@@ -290,9 +295,15 @@ void api_close(struct api *a)
 {
     if (!a)
         return;
+    MHD_UNSIGNED_LONG_LONG ms = 0;
+
     answer_waiting(a, true, 0);
     a->closing = true;
-    MHD_run(a->mhd);                /* what is answered goes out */
+    for (int i = 0; i < LAST_ROUNDS && ms == 0; i++) {      /* what is answered goes out */
+        MHD_run(a->mhd);
+        if (MHD_get_timeout(a->mhd, &ms) != MHD_YES)
+            break;
+    }
     unlink(a->path);
     a->handles = 4;
     uv_close((uv_handle_t *)&a->poll, on_closed);

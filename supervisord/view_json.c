@@ -26,7 +26,7 @@ static json_t *time_or_null(int64_t wall_ms)
 }
 
 /* Text from instances may be any bytes; JSON takes UTF-8 only, so what is not ASCII-safe is put as \xNN. */
-static json_t *any_text(const char *s)
+json_t *view_text(const char *s)
 {
     json_t *j = json_string(s);
 
@@ -64,7 +64,7 @@ static json_t *last_lines(const char *path)
         if (start[-1] == '\n' && ++newlines == LAST_LINES)
             break;
     for (char *save = NULL, *line = strtok_r(start, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-        json_array_append_new(lines, any_text(line));
+        json_array_append_new(lines, view_text(line));
     return lines;
 }
 
@@ -116,8 +116,8 @@ static json_t *view_instance(const struct instance_view *i, struct view_times t,
     json_object_set_new(j, "state_since", i->known ? time_or_null(told_wall - s->state_age_ms) : json_null());
     json_object_set_new(j, "started", i->known && s->pid > 0 ? time_or_null(told_wall - s->up_ms) : json_null());
     add_metrics(j, i);
-    json_object_set_new(j, "reason", any_text(s->reason));
-    json_object_set_new(j, "text", any_text(s->text));
+    json_object_set_new(j, "reason", view_text(s->reason));
+    json_object_set_new(j, "text", view_text(s->text));
     json_object_set_new(j, "last_exit", json_string(exit_text));
     json_object_set_new(j, "next_try", i->known && s->retry_in_ms >= 0 ? time_or_null(told_wall + s->retry_in_ms) : json_null());
     json_object_set_new(j, "log", json_string(log));
@@ -173,7 +173,7 @@ json_t *view_service(const struct controller *c, const struct service_view *s, s
     json_object_set_new(j, "held", json_boolean(s->held));
     json_object_set_new(j, "stopped", json_boolean(s->stopped));
     json_object_set_new(j, "state", json_string(service_state_word(s->state)));
-    json_object_set_new(j, "reason", any_text(s->reason ? s->reason : ""));
+    json_object_set_new(j, "reason", view_text(s->reason ? s->reason : ""));
     json_object_set_new(j, "balancer", s->spec && s->spec->balance.with ? json_string(s->spec->balance.with) : json_null());
     json_object_set_new(j, "url", s->spec ? service_url(c, s->spec) : json_null());
     add_service_metrics(j, s);
@@ -195,7 +195,7 @@ json_t *view_balancer(const struct balancer_view *b)
     json_object_set_new(j, "running", json_boolean(r && r->running));
     json_object_set_new(j, "applied", json_boolean(b->applied));
     json_object_set_new(j, "pid", r && r->pid > 0 ? json_integer(r->pid) : json_null());
-    json_object_set_new(j, "problem", any_text(r ? r->problem : ""));
+    json_object_set_new(j, "problem", view_text(r ? r->problem : ""));
     for (size_t i = 0; r && i < r->server_n; i++) {
         const struct balancer_server_report *v = &r->servers[i];
         json_array_append_new(list, json_pack("{s:s,s:s,s:b,s:i,s:i}", "name", v->id, "state", server_state_word(v->state), "up", (int)v->up,
@@ -213,9 +213,9 @@ json_t *view_event(const struct muster_event *e)
     json_object_set_new(j, "seq", json_integer((json_int_t)e->seq));
     json_object_set_new(j, "time", time_or_null(e->wall_ms));
     json_object_set_new(j, "level", json_string(e->level >= 3 && e->level <= 7 ? words[e->level] : "info"));
-    json_object_set_new(j, "kind", any_text(e->kind));
-    json_object_set_new(j, "subject", any_text(e->subject));
-    json_object_set_new(j, "text", any_text(e->text));
+    json_object_set_new(j, "kind", view_text(e->kind));
+    json_object_set_new(j, "subject", view_text(e->subject));
+    json_object_set_new(j, "text", view_text(e->text));
     return j;
 }
 
@@ -252,7 +252,7 @@ json_t *view_decision(const struct scale_why *w)
     json_object_set_new(j, "current", json_integer(w->current));
     json_object_set_new(j, "desired", json_integer(w->desired));
     json_object_set_new(j, "wanted", json_integer(w->wanted));
-    json_object_set_new(j, "text", any_text(w->text));
+    json_object_set_new(j, "text", view_text(w->text));
     json_object_set_new(j, "rules", rules);
     json_object_set_new(j, "clamps", clamps);
     return j;
