@@ -5,13 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include "agent/sysx.h"
 #include "model/words.h"
 
-enum { CGROUP2_MAGIC = 0x63677270, CGROUP1_MAGIC = 0x27e0eb, TREE_DEPTH_MAX = 8, KILL_ROUNDS_MAX = 20, PROCS_MAX = 4096 };
+enum { CGROUP2_MAGIC = 0x63677270, CGROUP1_MAGIC = 0x27e0eb, TREE_DEPTH_MAX = 8, KILL_ROUNDS_MAX = 20, PROCS_MAX = 4096, SAME_PID_MAX = 1000 };
 static const char *const limit_names[LIMIT_COUNT] = { "memory", "pids", "cpu" };
 
 /* --- finding out what can be had ------------------------------------------------------------------- */
@@ -49,19 +51,67 @@ static bool is_fs(const char *path, long magic)
     return statfs(path, &s) == 0 && (long)s.f_type == magic;
 }
 
-/* Makes <mount><own path>/<folder> and opens it; without a folder of that path (a container's view) directly below the mount. */
-static int make_folder(const char *mount, char *own, const char *folder)
+/* Each keeper locks its folders as long as it lives, so what can be locked here belongs to a keeper that was killed. Pids would not
+ * tell: several pid namespaces can share one view of the cgroups. What still has processes in it stays. */
+static void sweep(int parent)
+{
+    char buf[4096] __attribute__((aligned(8)));
+    long n;
+    while ((n = syscall(SYS_getdents64, parent, buf, sizeof buf)) > 0)
+        for (long off = 0; off < n;) {
+            const struct sysx_dirent *d = (const void *)(buf + off);
+            off += d->reclen;
+            if (strncmp(d->name, "muster-", 7) || strspn(d->name + 7, "0123456789.") != strlen(d->name + 7))
+                continue;
+            int fd = openat(parent, d->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+                (void)sysx_rmdir_tree(parent, d->name, TREE_DEPTH_MAX);
+            if (fd >= 0)
+                close(fd);
+        }
+}
+
+/* The folder, made and locked. -EEXIST: another keeper has one of this name. */
+static int take_folder(int parent, const char *folder)
+{
+    struct stat mine, there;
+    if (mkdirat(parent, folder, 0755) < 0 && errno != EEXIST)
+        return -errno;
+    int fd = openat(parent, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    int rc = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -EEXIST : 0;
+    if (rc == 0 && (fstat(fd, &mine) < 0 || fstatat(parent, folder, &there, AT_SYMLINK_NOFOLLOW) < 0 || mine.st_ino != there.st_ino))
+        rc = -EAGAIN;               /* swept away between the two steps */
+    if (rc == 0)
+        return fd;
+    close(fd);
+    return rc;
+}
+
+/* Makes <mount><own path>/<folder>; without a folder of that path (a container's view) directly below the mount. The first hierarchy
+ * chooses the name: another keeper of the same pid (in a pid namespace of its own) may have it already. */
+static int make_folder(const char *mount, char *own, char *folder, size_t folder_size, bool choose)
 {
     char path[512];
     struct stat st;
     snprintf(path, sizeof path, "%s%s", mount, own);
-    if (stat(path, &st) < 0)
+    if (stat(path, &st) < 0) {
         *own = 0;
-    snprintf(path, sizeof path, "%s%s/%s", mount, own, folder);
-    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        snprintf(path, sizeof path, "%s", mount);
+    }
+    int parent = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0)
         return -errno;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return fd < 0 ? -errno : fd;
+    sweep(parent);
+    int fd = take_folder(parent, folder);
+    size_t len = strlen(folder);
+    for (int i = 1; choose && i < SAME_PID_MAX && (fd == -EEXIST || fd == -EAGAIN); i++) {
+        snprintf(folder + len, folder_size - len, ".%d", i);
+        fd = take_folder(parent, folder);
+    }
+    close(parent);
+    return fd;
 }
 
 static int folder_v2(struct groups *g)
@@ -71,20 +121,20 @@ static int folder_v2(struct groups *g)
     int rc = is_fs(mount, CGROUP2_MAGIC) ? own_path("", own, sizeof own, g->line, sizeof g->line) : -ENOENT;
     if (rc < 0)
         return rc;
-    int fd = make_folder(mount, own, g->folder);
+    int fd = make_folder(mount, own, g->folder, sizeof g->folder, true);
     if (fd >= 0)
         snprintf(g->path, sizeof g->path, "%s/%s", own, g->folder);
     return fd;
 }
 
-static int folder_v1(const struct groups *g, const char *controller, char *own, size_t own_size, char *line, size_t line_size)
+static int folder_v1(struct groups *g, const char *controller, char *own, size_t own_size, char *line, size_t line_size)
 {
     char mount[64];
     snprintf(mount, sizeof mount, "/sys/fs/cgroup/%s", controller);
     if (!strcmp(controller, "cpu") && !is_fs(mount, CGROUP1_MAGIC))
         snprintf(mount, sizeof mount, "/sys/fs/cgroup/cpu,cpuacct");
     int rc = is_fs(mount, CGROUP1_MAGIC) ? own_path(controller, own, own_size, line, line_size) : -ENOENT;
-    return rc < 0 ? rc : make_folder(mount, own, g->folder);
+    return rc < 0 ? rc : make_folder(mount, own, g->folder, sizeof g->folder, g->mode == GROUP_NONE);
 }
 
 /* Enabled for our children if the controller is there and can be passed on. */
@@ -105,23 +155,8 @@ static bool enable_v2(const struct groups *g, const char *controller)
     return strstr(list, want) != NULL;
 }
 
-void groups_init(struct groups *g, pid_t keeper, bool none)
+static void track_v1(struct groups *g)
 {
-    *g = (struct groups){ .base_fd = -1, .limit_fd = { -1, -1, -1 } };
-    snprintf(g->folder, sizeof g->folder, "muster-%d", (int)keeper);
-    if (none)
-        return;
-    g->base_fd = folder_v2(g);
-    if (g->base_fd >= 0)
-        g->mode = GROUP_V2;
-    for (int i = 0; i < LIMIT_COUNT; i++) {
-        char own[256], line[48];
-        if (g->mode == GROUP_V2 && enable_v2(g, limit_names[i])) {
-            g->limit_fd[i] = g->base_fd;
-            g->limit_v2[i] = true;
-        } else
-            g->limit_fd[i] = folder_v1(g, limit_names[i], own, sizeof own, line, sizeof line);
-    }
     static const char *const trackers[] = { "pids", "freezer" };
     for (int i = 0; g->mode == GROUP_NONE && i < 2; i++) {
         char own[96];
@@ -132,6 +167,37 @@ void groups_init(struct groups *g, pid_t keeper, bool none)
         g->mode = GROUP_V1;
         snprintf(g->path, sizeof g->path, "%s/%s", own, g->folder);
     }
+}
+
+static void find_limit(struct groups *g, int i)
+{
+    char own[256], line[48];
+    if (g->mode == GROUP_V2 && enable_v2(g, limit_names[i])) {
+        g->limit_fd[i] = g->base_fd;
+        g->limit_v2[i] = true;
+        return;
+    }
+    char want[32];
+    snprintf(want, sizeof want, ":%s:", limit_names[i]);
+    if (g->mode == GROUP_V1 && strstr(g->line, want))
+        g->limit_fd[i] = fcntl(g->base_fd, F_DUPFD_CLOEXEC, 3);     /* the tracking folder itself */
+    else
+        g->limit_fd[i] = folder_v1(g, limit_names[i], own, sizeof own, line, sizeof line);
+}
+
+void groups_init(struct groups *g, pid_t keeper, bool none)
+{
+    *g = (struct groups){ .base_fd = -1, .limit_fd = { -1, -1, -1 } };
+    snprintf(g->folder, sizeof g->folder, "muster-%d", (int)keeper);
+    if (none)
+        return;
+    g->base_fd = folder_v2(g);
+    if (g->base_fd >= 0)
+        g->mode = GROUP_V2;
+    if (g->mode == GROUP_NONE)
+        track_v1(g);
+    for (int i = 0; i < LIMIT_COUNT; i++)
+        find_limit(g, i);
 }
 
 void groups_done(struct groups *g)

@@ -1,6 +1,6 @@
 /* group.h - the set of processes that belong to one id: a cgroup of its own where one can be had.
  *
- * The folders are <own cgroup>/muster-<keeper pid>/<name>: v2 (kill and emptiness at once), else a v1 hierarchy (by loops), else none
+ * The folders are <own cgroup>/muster-<keeper pid>[.n]/<name>, locked (flock) while the keeper lives: v2 (kill and emptiness at once), else a v1 hierarchy (by loops), else none
  * (GROUP_NONE: see proc_scan.h). Limits go to v2 controllers if they are enabled here, else to the v1 hierarchies, else nowhere.
  * No allocation; negative errno. A name is an id made safe by group_name. A process is signalled by pidfd after
  * its membership was checked again, so a recycled pid is never hit. */

@@ -31,8 +31,8 @@ void keeper_state_of(const struct keeper *k, const struct slot *s, struct k_stat
                              .started_mono_ms = s->started_ms };
     memcpy(ret->id, s->id, ID_SIZE);
     group_name(s->id, name);
-    if (k->groups.mode != GROUP_NONE)
-        snprintf(ret->cgroup, sizeof ret->cgroup, "%.90s/%.63s", k->groups.path, name);
+    if (k->groups.mode != GROUP_NONE && strlen(k->groups.path) <= 95)    /* none is better than half a path */
+        snprintf(ret->cgroup, sizeof ret->cgroup, "%.95s/%.63s", k->groups.path, name);
 }
 
 static int send_state(struct keeper *k, struct slot *s, enum keeper_verb verb)

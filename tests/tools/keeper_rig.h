@@ -146,6 +146,7 @@ RIG_FN void rig_start(struct rig *r, struct keeper_options o)
     r->keeper = fork();
     if (r->keeper == 0) {
         close(sv[0]);
+        setsid();               /* whoever kills this test and its group leaves the keeper the time to end what it started */
         log_init("keeper");
         o.supervisor_fd = sv[1];
         _exit(keeper_run(&o));

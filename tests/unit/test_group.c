@@ -224,13 +224,50 @@ static void nothing_stays_behind(void **state)
     assert_int_not_equal(system(path), 0);
 }
 
+static void a_name_is_nobody_elses(void **state)
+{
+    (void)state;
+    NEEDS_CGROUP();
+    struct groups one, two;
+    groups_init(&one, 1999999998, false);
+    groups_init(&two, 1999999998, false);       /* as in another pid namespace */
+    assert_string_not_equal(one.path, two.path);
+    assert_int_equal(group_make(&one, "api.1", &none), 0);
+    assert_int_equal(group_make(&two, "api.1", &none), 0);
+    assert_int_equal(group_remove(&two, "api.1"), 0);
+    assert_int_equal(mkdirat(one.base_fd, "api.2", 0755), 0);       /* its own stays */
+    groups_done(&two);
+    groups_done(&one);
+}
+
+static void what_a_killed_keeper_left_is_swept(void **state)
+{
+    (void)state;
+    NEEDS_CGROUP();
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct groups dead;
+        groups_init(&dead, 1999999997, false);
+        group_make(&dead, "api.1", &none);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    assert_int_equal(system("find /sys/fs/cgroup -name muster-1999999997 2>/dev/null | grep -q ."), 0);
+    struct groups next;
+    groups_init(&next, 1999999996, false);
+    assert_int_not_equal(system("find /sys/fs/cgroup -name muster-1999999997 2>/dev/null | grep -q ."), 0);
+    struct stat st;
+    assert_int_equal(fstatat(g.base_fd, "cgroup.procs", &st, 0), 0);        /* those of the living stay */
+    groups_done(&next);
+}
+
 int main(void)
 {
 #define T_(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T_(names_cannot_lead_elsewhere), T_(a_group_lives_and_is_killed), T_(a_signal_reaches_each_member_once_and_nobody_else),
         T_(born_into_a_group), T_(a_folder_made_anew_after_a_kill_can_be_born_into), T_(a_scan_finds_the_marker_and_knows_the_process_again),
-        T_(nothing_stays_behind),
+        T_(nothing_stays_behind), T_(a_name_is_nobody_elses), T_(what_a_killed_keeper_left_is_swept),
     };
     return cmocka_run_group_tests_name("group", tests, NULL, NULL);
 }
