@@ -18,11 +18,17 @@ if [ $# -gt 0 ]; then patches=(); for n in "$@"; do n=${n##*/}; patches+=("tests
 say() { printf '%-5s %s%s\n' "$1" "$2" "${3:+: $3}"; }
 test_of() { sed -n '1s/^# test: //p' "$1"; }
 
+files() { git ls-files -co --exclude-standard -z "$@"; }
 # The copy as it should be. What differs (changed here, or left changed there by an interrupted run) is copied with a new time, so that make sees it.
 refresh() {
-    git ls-files -z "$@" | while IFS= read -r -d '' f; do
+    files "$@" | while IFS= read -r -d '' f; do
         [ -f "$f" ] && { cmp -s "$f" "$tree/$f" || cp --parents -t "$tree" "$f"; }
     done
+}
+remove_what_is_gone() {
+    files | sort -z >"$tree/.files.new"
+    [ -f "$tree/.files" ] && comm -z -23 "$tree/.files" "$tree/.files.new" | (cd "$tree" && xargs -0r rm -f --)
+    mv "$tree/.files.new" "$tree/.files"
 }
 
 # Builds and runs: 0 passed, 1 failed, 2 does not build, 77 could not run here. The programs hear nothing of $O: the copy has its own.
@@ -43,6 +49,7 @@ try() {
     case $rc in 0|77) return $rc ;; *) return 1 ;; esac
 }
 
+remove_what_is_gone
 refresh
 declare -A without          # what each named test says without a defect
 for p in "${patches[@]}"; do

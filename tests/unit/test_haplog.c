@@ -65,6 +65,12 @@ static void test_bytes_that_are_no_line(void **state)
     assert_true(haplog_parse(big, sizeof big, &l) < 0);
     assert_true(haplog_parse("m1 api a\0b 0 1 2 200 -- - 0 GET", 31, &l) < 0);
     assert_true(haplog_parse("\n\n\n", 3, &l) < 0);
+    /* HAProxy is told `len 512`: a method as long as that fits, one byte more is none of ours */
+    const char head[] = "m1 api api.3 0 1 25 200 -- - 0 ";
+    memcpy(big, head, sizeof head - 1);
+    assert_int_equal(haplog_parse(big, 511, &l), 0);
+    assert_true(haplog_parse(big, 512, &l) < 0);
+    assert_true(haplog_parse(big, 513, &l) < 0);
 }
 
 int main(void)

@@ -85,6 +85,30 @@ static void test_what_is_no_table(void **state)
     hap_stat_done(&s);
 }
 
+/* A cell that is longer than any of ours: a name costs its row, anything else is cut, and the next cells are read as ever. */
+static void test_long_cells(void **state)
+{
+    static const size_t lengths[] = { 23, 24, 62, 63, 64, 78, 79, 80, 81, 158, 159, 160, 161, 5000 };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++)
+        for (int quoted = 0; quoted < 2; quoted++) {
+            cleanup_strbuf struct strbuf b = STRBUF_INIT;
+            cleanup_free char *x = xmalloc(lengths[i] + 1);
+            memset(x, 'x', lengths[i]);
+            x[lengths[i]] = '\0';
+            const char *q = quoted ? "\"" : "";
+            strbuf_printf(&b, "# pxname,svname,status,scur\napi,api.1,%s%s%s,7\napi,%s%s%s,UP,8\n", q, x, q, q, x, q);
+            struct hap_stat s;
+            assert_int_equal(hap_stat_parse(b.s, b.len, &s), 0);
+            const struct hap_row *r = hap_stat_find(&s, "api", HAP_SERVER, "api.1");
+            assert_non_null(r);
+            assert_int_equal(r->scur, 7);
+            assert_true(strlen(r->status) < sizeof r->status && strspn(r->status, "x") == strlen(r->status));
+            assert_int_equal(s.n, lengths[i] < sizeof r->server ? 2 : 1);
+            hap_stat_done(&s);
+        }
+}
+
 static void test_too_many_rows(void **state)
 {
     cleanup_strbuf struct strbuf b = STRBUF_INIT;
@@ -99,6 +123,6 @@ static void test_too_many_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_table), cmocka_unit_test(test_states), cmocka_unit_test(test_what_is_no_table),
-        cmocka_unit_test(test_too_many_rows) };
+        cmocka_unit_test(test_too_many_rows), cmocka_unit_test(test_long_cells) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

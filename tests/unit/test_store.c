@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -185,6 +186,37 @@ static void full_disk_keeps_the_old_rows(void **state)
     store_close(s);
 }
 
+/* The second row of a change fails, and not in a way after which SQLite itself gives up the whole: nothing of the change is kept. */
+static void a_change_is_stored_whole_or_not(void **state)
+{
+    struct store *s = open_it(false);
+    struct store_batch b = { 0 };
+    struct seen x = { 0 };
+    struct err e;
+    char path[128];
+    sqlite3 *db = NULL;
+
+    (void)state;
+    store_batch_put(&b, "service", "api", xstrdup("{old}"));
+    commit(s, &b);
+    fixed_printf(path, "%s/state.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TRIGGER no BEFORE INSERT ON row WHEN new.name = 'bad' BEGIN SELECT RAISE(FAIL, 'not this one'); END",
+                                  NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    store_batch_put(&b, "service", "api", xstrdup("{new}"));
+    store_batch_put(&b, "service", "bad", xstrdup("{new}"));
+    commit(s, &b);
+    assert_true(last_rc < 0);
+    assert_non_null(strstr(last_why, "not this one"));
+    assert_int_equal(store_each(s, see, &x, &e), 0);
+    assert_string_equal(x.all, "service/api={old} ");
+    store_batch_put(&b, "service", "api", xstrdup("{new}"));
+    commit(s, &b);
+    assert_int_equal(last_rc, 0);
+    store_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(epoch_rises_over_restarts, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_file_is_put_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(full_disk_keeps_the_old_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_change_is_stored_whole_or_not, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
