@@ -31,7 +31,7 @@ static void write_service(const struct world *w, const struct sim_service *s, st
     strbuf_puts(out, "    health:\n");
     if (s->startup)
         strbuf_puts(out, "      startup: { http: /s, within: 10s, every: 2s }\n");
-    strbuf_puts(out, "      readiness: { http: /r, every: 3s, timeout: 500ms, fail_after: 3 }\n      liveness: { http: /l, every: 7s, timeout: 500ms, fail_after: 3 }\n");
+    strbuf_puts(out, "      readiness: { http: /r, every: 5s, timeout: 500ms, fail_after: 3 }\n      liveness: { http: /l, every: 10s, timeout: 500ms, fail_after: 3 }\n");
     strbuf_puts(out, "    restart: { delay: 100ms, max_delay: 10s, limit: 6 in 60s }\n    stop: { drain: 5s, timeout: 5s }\n");
     strbuf_printf(out, "    deploy: { surge: %u, unavailable: %u, healthy_for: 3s }\n", s->surge, s->unavailable);
     int after = s->after ? service_index_of(w, s->after) : -1;
