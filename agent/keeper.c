@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "agent/keeper_impl.h"
+#include "agent/keeper_leftover.h"
 #include "agent/sysx.h"
 #include "base/log.h"
 
@@ -142,6 +143,7 @@ static int start(struct keeper *k, const struct keeper_options *o)
     if ((rc = take_lock(o->state_dir, "keeper.lock", &k->lock_fd)) < 0 || (rc = take_lock(o->run_dir, "keeper.pid", &run_lock)) < 0
         || (rc = make_folders(o)) < 0)
         return rc;
+    keeper_end_leftovers(o->run_dir);
     k->run_dir = open(o->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (k->epoll < 0 || k->null_fd < 0 || k->run_dir < 0 || (rc = take_signals(k)) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
         log_error("cannot start: %s", strerror(rc < 0 ? -rc : errno));

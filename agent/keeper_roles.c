@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@ void keeper_roles_init(struct keeper *k)
     keeper_watch_fd(k, k->o->supervisor_fd, EPOLLIN, ON_SUPERVISOR, 0);
 }
 
-static void role_child(const struct keeper *k, enum role_kind r, int fd)
+static void role_child(const struct keeper *k, enum role_kind r, int fd, pid_t keeper)
 {
     const char *exe = k->o->exe ? k->o->exe : "/proc/self/exe";
     const char *const agent[] = { "muster-agent", "--role", k->roles[r].name, "--state", k->o->state_dir, "--run", k->o->run_dir, NULL };
@@ -50,6 +51,9 @@ static void role_child(const struct keeper *k, enum role_kind r, int fd)
         dup2(high, KEEPER_FD);
     }
     sysx_close_from(fd >= 0 ? KEEPER_FD + 1 : KEEPER_FD);
+    /* The others see the end of their socket. A controller that outlived its keeper would answer for a muster that is no more. */
+    if (r == ROLE_CONTROLLER && (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != keeper))
+        _exit(127);
     if (r == ROLE_CONTROLLER)
         execv(k->o->controller, (char *const *)controller);
     else
@@ -64,9 +68,9 @@ static int role_start(struct keeper *k, enum role_kind r)
     int sv[2] = { -1, -1 };
     if (r != ROLE_CONTROLLER && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
         return -errno;
-    pid_t pid = fork();
+    pid_t keeper = getpid(), pid = fork();
     if (pid == 0)
-        role_child(k, r, sv[1]);
+        role_child(k, r, sv[1], keeper);
     if (sv[1] >= 0)
         close(sv[1]);
     if (pid < 0) {

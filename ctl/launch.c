@@ -90,6 +90,21 @@ static void show_log_tail(const struct paths *p, off_t start)
     }
 }
 
+/* What the keeper found wrong as it started, such as processes of one before it that was killed. */
+static void show_warnings(const struct paths *p, off_t start)
+{
+    static const char mark[] = " keeper: warning: ";
+    cleanup_close int fd = open(p->musterd_log, O_RDONLY | O_CLOEXEC);
+    char data[TAIL_BYTES + 1], *save = NULL;
+    ssize_t n = fd < 0 ? -1 : pread(fd, data, TAIL_BYTES, start);
+    data[n > 0 ? n : 0] = '\0';
+    for (char *line = strtok_r(data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        const char *what = strstr(line, mark);
+        cleanup_free char *text = what ? escape_line(what + sizeof mark - 1) : NULL;
+        if (text) fprintf(stderr, "Warning: %s.\n", text);
+    }
+}
+
 static int wait_for_socket(const struct paths *p, pid_t pid, off_t log_start, struct err *e)
 {
     int64_t start = clock_mono_ms();
@@ -125,6 +140,7 @@ int launch_muster(struct paths *p, pid_t *ret_pid, struct err *e)
     if (pid < 0) return err_sys(e, -errno, "fork");
     if (pid == 0) become_agent(argv, log);
     if ((r = wait_for_socket(p, pid, log_start, e)) < 0) return r;
+    show_warnings(p, log_start);
     *ret_pid = pid;
     return 0;
 }
