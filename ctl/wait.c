@@ -77,7 +77,8 @@ static void add_why(const json_t *s, struct strbuf *why)
     strbuf_putc(why, '\n');
 }
 
-/* A balancer counts when all is waited for: after an apply, a port that is taken or a `raw` that HAProxy refuses is its failure. */
+/* A balancer counts when all is waited for: after an apply, a port that is taken or a `raw` that HAProxy refuses is its failure.
+ * Refused is acknowledged too, since the lists go to the process before: so a problem counts whatever is applied. */
 static enum wait_verdict judge_balancers(const json_t *status, struct strbuf *why)
 {
     enum wait_verdict all = WAIT_DONE;
@@ -86,7 +87,7 @@ static enum wait_verdict judge_balancers(const json_t *status, struct strbuf *wh
     json_array_foreach(json_object_get(status, "balancers"), i, b) {
         const json_t *applied = json_object_get(b, "applied");
         const char *problem = jget_str(b, "problem");
-        if (!applied || json_is_true(applied)) continue;
+        if (!*problem && (!applied || json_is_true(applied))) continue;
         if (*problem) all = WAIT_BAD;
         else if (all == WAIT_DONE) all = WAIT_ON;
         if (!why) continue;

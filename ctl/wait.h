@@ -6,7 +6,8 @@
 
 enum wait_verdict { WAIT_ON, WAIT_DONE, WAIT_BAD };
 /* Of GET /v1/status: done when each service (or the one named) is steady with all wanted instances ready in its revision, or stopped with no
- * process left; bad when one is paused or an instance of the present revision failed. A named service that is not there is done (deleted). `why`
+ * process left; bad when one is paused or an instance of the present revision failed. A named service that is not there is done (deleted). With none
+ * named the balancers count too: they must have applied what is wanted, without a problem. `why`
  * (may be NULL) gets what is awaited or bad, one line a service. */
 enum wait_verdict wait_judge(const json_t *status, const char *service, struct strbuf *why);
 /* "[#####-----] 2/4 ready  api.3 backoff: exit code 3" */

@@ -147,6 +147,7 @@ static void waiting_minds_the_balancers(void **state)
         { "[{\"name\": \"edge\", \"applied\": true, \"problem\": \"\"}]", NULL, WAIT_DONE },
         { "[{\"name\": \"edge\", \"applied\": false, \"problem\": \"\"}]", NULL, WAIT_ON },
         { "[{\"name\": \"edge\", \"applied\": false, \"problem\": \"port taken\"}]", NULL, WAIT_BAD },
+        { "[{\"name\": \"edge\", \"applied\": true, \"problem\": \"raw refused\"}]", NULL, WAIT_BAD },
         { "[{\"name\": \"edge\", \"applied\": false, \"problem\": \"port taken\"}]", "api", WAIT_DONE },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
