@@ -96,6 +96,27 @@ static void each_flipped_byte_is_noticed(void **state)
     }
 }
 
+/* Its sum is right and it says nothing that an agent is told: refused, never taken for an empty list. */
+static void whole_and_not_understood(void **state)
+{
+    struct desired back = { .epoch = 77 };
+    struct err e = { "" };
+
+    (void)state;
+    const struct { const char *s; size_t len; } bodies[] = { { "", 0 }, { "rubbish", 7 }, { "\xff\xff\xff", 3 }, { "\n\xff", 2 } };
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        cleanup_strbuf struct strbuf out = STRBUF_INIT;
+        uint64_t sum = 0xcbf29ce484222325u;
+        for (size_t k = 0; k < bodies[i].len; k++)
+            sum = (sum ^ (unsigned char)bodies[i].s[k]) * 0x100000001b3u;
+        strbuf_printf(&out, "muster-desired 1 %zu %016llx\n", bodies[i].len, (unsigned long long)sum);
+        strbuf_add(&out, bodies[i].s, bodies[i].len);
+        assert_int_equal(file_write_atomic(path, out.s, out.len, 0600, 0, &e), 0);
+        assert_int_equal(disk_load_desired(folder, &back, &e), -EBADMSG);
+        assert_int_equal(back.epoch, 77);
+    }
+}
+
 static void a_strange_ready_list_is_empty_or_right(void **state)
 {
     struct ready_list l;
@@ -123,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_saved_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(each_flipped_byte_is_noticed, setup, teardown),
+        cmocka_unit_test_setup_teardown(whole_and_not_understood, setup, teardown),
         cmocka_unit_test_setup_teardown(a_strange_ready_list_is_empty_or_right, setup, teardown),
     };
 
