@@ -12,7 +12,7 @@
 #include "base/num.h"
 #include "model/words.h"
 
-enum { FILE_MAX = 1 << 20, PORT_TOP = 65535 };
+enum { FILE_MAX = 1 << 20, ENVIRON_MAX = 4 << 20, PORT_TOP = 65535 };
 
 struct ports_entry { char id[ID_SIZE]; uint32_t port; UT_hash_handle hh; };
 struct ports {
@@ -60,6 +60,23 @@ static void save(struct ports *p)
     /* Not synced: after a power cut no instance runs, and a lost line costs a new number, not a request. */
     if (file_write_atomic(p->path, strbuf_str(&b), b.len, 0600, 0, &e) < 0)
         log_warn("%s", e.text);
+}
+
+uint32_t ports_recover(struct ports *p, const char *id, int32_t pid)
+{
+    cleanup_free char *path = xasprintf("/proc/%d/environ", (int)pid), *text = NULL;
+    size_t len = 0;
+    uint64_t port = 0;
+    if (find(p, id) || file_read(path, ENVIRON_MAX, &text, &len, NULL) < 0)
+        return 0;
+    for (char *s = text; s < text + len; s += strlen(s) + 1)
+        if (strncmp(s, "PORT=", 5) == 0 && num_u64(s + 5, &port) < 0)
+            port = 0;
+    if (port < 1 || port > PORT_TOP || p->by_port[port] || HASH_COUNT(p->by_id) >= PORTS_MAX)
+        return 0;
+    put(p, id, (uint32_t)port);
+    save(p);
+    return (uint32_t)port;
 }
 
 static bool id_ok(const char *s)

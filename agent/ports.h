@@ -22,6 +22,8 @@ void ports_free(struct ports *p);
  * That the file could not be written is no failure (it is logged): the port serves until the agent's end. */
 int ports_take(struct ports *p, const char *id, uint32_t fixed, uint32_t *ret_port, struct err *e);
 void ports_give_back(struct ports *p, const char *id);      /* the slot is over; fine if it has none */
+/* The table was lost and id runs already: its port is what its process was given (PORT in its environment). 0: cannot be known, or another has it. */
+uint32_t ports_recover(struct ports *p, const char *id, int32_t pid);
 uint32_t ports_of(const struct ports *p, const char *id);   /* 0: none */
 /* Who listens on the TCP port, "pid 123 (python3)" or "" if that cannot be seen. True if anybody listens. */
 bool ports_in_use_by(uint32_t port, char *buf, size_t size);

@@ -32,6 +32,7 @@ struct supervisor {
     struct figures *figures;
     struct uplink *uplink;
     struct ready_list were_ready;               /* of the supervisor before this one */
+    bool ports_told;
     bool listed;                                /* the keeper has told all it has */
     bool end_sent;                              /* K_END was sent */
     bool told_to_end;                           /* by the keeper; a controller that starts anew has to hear it again */
@@ -303,14 +304,31 @@ static void take_desired(struct supervisor *s, struct desired *d)
     settle(s);
 }
 
+static void tell_ports(struct supervisor *s)
+{
+    struct inst_status st;
+
+    for (size_t i = 0; agent_core_status_at(s->core, clock_mono_ms(), i, &st); i++) {
+        uint32_t port = ports_of(s->ports, st.id);
+        if (!port && st.pid > 0 && (port = ports_recover(s->ports, st.id, st.pid)))
+            log_warn("%s: its port was not in the table any more, its process says %u", st.id, (unsigned)port);
+        if (port)
+            agent_core_port(s->core, st.id, port);
+    }
+}
+
 static void on_controller_message(void *arg, struct wire_msg *m)
 {
     struct supervisor *s = arg;
 
     if (m->kind == WIRE_RESYNC)
         on_connected(s);
-    else if (m->kind == WIRE_DESIRED && !s->end_sent)
+    else if (m->kind == WIRE_DESIRED && !s->end_sent) {
         take_desired(s, &m->desired);
+        if (!s->ports_told)                     /* those that were found running, where no set was on the disk */
+            tell_ports(s);
+        s->ports_told = true;
+    }
 }
 
 /* --- figures ------------------------------------------------------------------------------------------------------------- */
@@ -342,17 +360,6 @@ static void load_desired(struct supervisor *s)
     }
 }
 
-static void tell_ports(struct supervisor *s)
-{
-    struct inst_status st;
-
-    for (size_t i = 0; agent_core_status_at(s->core, clock_mono_ms(), i, &st); i++) {
-        uint32_t port = ports_of(s->ports, st.id);
-        if (port)
-            agent_core_port(s->core, st.id, port);
-    }
-}
-
 /* The set from the disk may list a process that ended, and another one in its place that has not passed yet: who left while nobody
  * looked is out until it is ready. */
 static void keep_out(struct supervisor *s)
@@ -370,6 +377,7 @@ static void on_listed(struct supervisor *s)
     cleanup_free char *path = xasprintf("%s/agent.sock", s->run_folder);
 
     s->listed = true;
+    tell_ports(s);
     ready_list_done(&s->were_ready);
     if (agent_core_wanted(s->core))
         balancers_set(s->balancers, agent_core_wanted(s->core));

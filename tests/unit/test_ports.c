@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "agent/ports.h"
@@ -192,6 +194,31 @@ static void who(void **st)
     close(fd);
 }
 
+static void recovered(void **st)
+{
+    (void)st;
+    const pid_t child = fork();
+    if (child == 0) {
+        execle("/bin/sleep", "sleep", "20", (char *)NULL, (char *const[]){ (char *)"REPORT=1", (char *)"PORT=18104", NULL });
+        _exit(127);
+    }
+    struct ports *p = open_ports();
+    uint32_t port = 0;
+    for (int i = 0; i < 200 && !port; i++, usleep(10000))      /* until it is the new program */
+        port = ports_recover(p, "api.1", child);
+    assert_int_equal(port, 18104);
+    assert_int_equal(ports_of(p, "api.1"), 18104);
+    assert_int_equal(ports_recover(p, "api.1", child), 0);     /* it has one */
+    assert_int_equal(ports_recover(p, "api.2", child), 0);     /* another has it */
+    assert_int_equal(ports_recover(p, "api.3", 0), 0);
+    ports_free(p);
+    p = open_ports();
+    assert_int_equal(ports_of(p, "api.1"), 18104);
+    ports_free(p);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
 static int fresh(void **st)
 {
     (void)st;
@@ -219,6 +246,6 @@ static int drop_folder(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(kept, fresh), cmocka_unit_test_setup(around_others, fresh), cmocka_unit_test_setup(fixed_ports, fresh),
-        cmocka_unit_test_setup(bad_ids, fresh), cmocka_unit_test_setup(torn_tables, fresh), cmocka_unit_test_setup(who, fresh)};
+        cmocka_unit_test_setup(bad_ids, fresh), cmocka_unit_test_setup(torn_tables, fresh), cmocka_unit_test_setup(who, fresh), cmocka_unit_test_setup(recovered, fresh)};
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
