@@ -1,15 +1,19 @@
 #include "ctl/client.h"
 #include <curl/curl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
 #include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "ctl/jget.h"
 #include "model/words.h"
 
-enum { ANSWER_BYTES_MAX = 64 << 20, CONNECT_MS = 3000, CALL_MS = 60000 };
+enum { ANSWER_BYTES_MAX = 64 << 20, CONNECT_MS = 3000, CALL_MS = 60000, RESTART_MS = 2000, RETRY_MS = 20 };
 
 struct client { const struct paths *paths; CURL *curl; struct strbuf answer; json_t *errors; };
 
@@ -92,6 +96,25 @@ static int read_answer(struct client *c, json_t **ret, struct err *e)
     return 0;
 }
 
+/* A keeper lives, so a musterd that does not listen is just being started again. */
+static bool keeper_lives(const struct paths *p)
+{
+    cleanup_free char *lock = xasprintf("%s/keeper.pid", p->run);
+    cleanup_close int fd = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+/* Where no connection came about nothing was asked yet: asking again does nothing twice. */
+static CURLcode perform(struct client *c)
+{
+    CURLcode code = curl_easy_perform(c->curl);
+    for (int ms = 0; code == CURLE_COULDNT_CONNECT && ms < RESTART_MS && keeper_lives(c->paths); ms += RETRY_MS) {
+        nanosleep(&(struct timespec){ .tv_nsec = RETRY_MS * 1000000L }, NULL);
+        code = curl_easy_perform(c->curl);
+    }
+    return code;
+}
+
 int client_call(struct client *c, const char *method, const char *path, const json_t *body, json_t **ret, struct err *e)
 {
     int r = set_up(c, e);
@@ -114,7 +137,7 @@ int client_call(struct client *c, const char *method, const char *path, const js
         curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE, (long)(text ? strlen(text) : 0));
         curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, text ? text : "");
     }
-    CURLcode code = curl_easy_perform(c->curl);
+    CURLcode code = perform(c);
     r = code == CURLE_OK ? read_answer(c, ret, e) : not_reached(c, code, e);
     curl_slist_free_all(headers);
     return r;

@@ -26,4 +26,13 @@ expect "traffic goes on" answers /
 same() { ready api 2 && [ "$(pids api)" = "$was" ]; }
 wait_for 10 "what runs is known again, with the same processes" same
 muster scale api 2 >/dev/null 2>&1
+head -c 500 /dev/urandom >"$MUSTER_STATE/desired"
+echo "api.1 banana" >"$MUSTER_STATE/ports"
+kill -9 "$(role_pid 'muster-agent.*--role supervisor')"
+say "destroyed the agent's files and killed the supervisor"
+sleep 1
+wait_for 10 "what runs is adopted with its ports, with the same processes" same
+expect "traffic goes on" answers /
+kill -9 "$(role_pid musterd)"
+expect "who asks while the controller is started again gets an answer" timeout 5 "$B/musterctl" status
 expect "down works" muster down
