@@ -108,7 +108,7 @@ static void log_part(const char *id, const struct service_spec *spec, struct k_s
     k->flags |= KF_LOG | (spec->log.timestamps ? KF_LOG_TIMESTAMPS : 0);
     fixed_copy(k->log_id, sizeof(k->log_id), id);
     k->log_max_size = spec->log.max_size;
-    k->log_keep = spec->log.keep;
+    k->log_keep = spec->log.keep > 0 ? spec->log.keep - 1 : 0;  /* the logger counts those beside the present one */
 }
 
 static int common(const char *id, const struct spec_ref *ref, const struct strv *argv, struct spawn_place at, struct strbuf *records, struct err *e)

@@ -16,6 +16,7 @@ P
 cat >"$T/muster.yaml" <<Y
 services:
   writer: { command: python3 $T/writer.py, directory: $T, instances: 1, log: { max_size: 256K, keep: 20 } }
+  chatty: { command: [sh, -c, "yes 'a line of some length that fills a file' | head -c 100000; exec sleep 1000"], log: { max_size: 8K, keep: 3 } }
 Y
 up
 "$B/musterctl" logs -f writer -n 100000 >"$T/followed" 2>&1 &
@@ -29,6 +30,8 @@ numbers() { grep -oE 'line [0-9]{6}' "$1" | awk '{ if ($2 + 0 != n) { print "lin
 expect "each line once, in order" numbers "$T/followed"
 files=("$MUSTER_STATE"/log/writer.1.log*)
 expect "it was rotated (${#files[@]} files)" [ ${#files[@]} -gt 3 ]
+chatty=("$MUSTER_STATE"/log/chatty.1.log*)
+expect "keep: 3 keeps three (${#chatty[@]})" [ ${#chatty[@]} = 3 ]
 big=$(find "$MUSTER_STATE/log" -name 'writer.1.log*' -size +300k)
 expect "no file is larger than its size ($big)" [ -z "$big" ]
 script -qec "$B/musterctl logs writer -n 100000" /dev/null </dev/null >"$T/terminal" 2>&1
