@@ -233,7 +233,7 @@ static int add_frontend(struct strbuf *out, const struct balancer_desired *d, co
         "    http-request set-var(txn.muster_host) req.hdr(host),host_only,lower\n"
         "    http-request del-header ^x[-_]forwarded[-_] -m reg\n    http-request del-header ^x[-_]real[-_]ip$ -m reg\n"
         "    http-request del-header forwarded\n    http-request del-header proxy\n"
-        "    http-request set-header X-Forwarded-For %%[src]\n    http-request set-header X-Forwarded-Proto %s\n"
+        "    http-request set-header X-Forwarded-For %%[src,regsub(^::ffff:,)]\n    http-request set-header X-Forwarded-Proto %s\n"
         "    http-request set-header X-Forwarded-Host %%[req.hdr(host)] if { req.hdr(host) -m found }\n"
         "    http-request set-header X-Forwarded-Port %%[dst_port]\n"
         "    http-response set-var(txn.muster_stream) bool(true) if { res.hdr(content-type) -m beg text/event-stream }\n",
