@@ -1,6 +1,7 @@
 /* spawn_plan.c - see spawn_plan.h. */
 #include "agent/spawn_plan.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include "agent/keeper_client.h"
 #include "base/cleanup.h"
@@ -136,7 +137,11 @@ int spawn_plan_instance(const char *id, const struct spec_ref *ref, struct spawn
     ret->memory_bytes = spec->resources.memory_bytes;
     ret->tasks = (uint32_t)MIN_OF(spec->resources.tasks, (uint64_t)UINT32_MAX);
     ret->cpu_milli = (uint32_t)(spec->resources.cpu * 1000);
-    return common(id, ref, &spec->command, at, records, e);
+    int rc = common(id, ref, &spec->command, at, records, e);
+    /* sd_watchdog_enabled and its like send WATCHDOG=1 only where they are told how often it is awaited. */
+    if (!rc && spec->health.liveness.kind == PROBE_NOTIFY)
+        spawn_record(records, 'E', "WATCHDOG_USEC=%" PRId64, spec->health.liveness.every_ms * 1000);
+    return rc;
 }
 
 int spawn_plan_helper(const char *helper_id, const char *id, const struct spec_ref *ref, const struct strv *argv, bool to_log, struct spawn_place at,

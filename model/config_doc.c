@@ -185,8 +185,8 @@ static const char NOTES[] =
     "\nWhere `readiness` is not given: a service uses its port if it is balanced, says a `port` itself, has an http or tcp probe, or names `${PORT}` in its command;\n"
     "then a connection to the port must be accepted before it counts as ready. Another service is ready as soon as it runs. A balanced service always has a\n"
     "readiness probe. In a `startup` probe the number of failures does not count, only `within`.\n"
-    "\nEach instance finds in its environment: `HOST` and `PORT` (where it should listen; not with `port: none`), `INSTANCE` (such as `api.1`), and what the table\n"
-    "above adds. No shell is run: for pipes and the like write `[sh, -c, \"...\"]`.\n";
+    "\nEach instance finds in its environment: `HOST` and `PORT` (where it should listen; not with `port: none`), `INSTANCE` (such as `api.1`),\n"
+    "`NOTIFY_SOCKET`, with a liveness of `notify` also `WATCHDOG_USEC` (its `every`), and what the table above adds. No shell is run: for pipes and the like write `[sh, -c, \"...\"]`.\n";
 
 char *config_doc(void)
 {

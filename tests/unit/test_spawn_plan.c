@@ -87,6 +87,22 @@ static void a_callers_path_is_passed_on(void **state)
     assert_true(has(&b, "EPATH=/venv/bin:/usr/bin"));
 }
 
+static void who_is_watched_is_told_how_often(void **state)
+{
+    cleanup_strbuf struct strbuf b = STRBUF_INIT, none = STRBUF_INIT;
+    struct spec_ref with = ref;
+    struct k_spawn k;
+
+    (void)state;
+    with.spec.health.liveness.kind = PROBE_NOTIFY;
+    with.spec.health.liveness.every_ms = 2500;
+    assert_int_equal(spawn_plan_instance("api.1", &with, (struct spawn_place){ "127.0.0.1", 1 }, &k, &b, NULL), 0);
+    assert_true(has(&b, "EWATCHDOG_USEC=2500000"));
+    with.spec.health.liveness.kind = PROBE_TCP;
+    assert_int_equal(spawn_plan_instance("api.1", &with, (struct spawn_place){ "127.0.0.1", 1 }, &k, &none, NULL), 0);
+    assert_false(has(&none, "EWATCHDOG_USEC=2500000"));
+}
+
 static void a_hook_runs_as_the_instance_would(void **state)
 {
     cleanup_strbuf struct strbuf b = STRBUF_INIT;
@@ -116,7 +132,7 @@ static void without_a_port_PORT_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_instance), cmocka_unit_test(a_callers_path_is_passed_on),
+        cmocka_unit_test(an_instance), cmocka_unit_test(a_callers_path_is_passed_on), cmocka_unit_test(who_is_watched_is_told_how_often),
         cmocka_unit_test(a_hook_runs_as_the_instance_would), cmocka_unit_test(without_a_port_PORT_is_an_error),
     };
 
