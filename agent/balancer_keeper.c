@@ -11,6 +11,8 @@
 #include "base/strbuf.h"
 #include "base/banned.h"
 
+enum { CAUSE_HEAD = 80 };
+
 /* --- ids ---------------------------------------------------------------------------------------------------- */
 bool balancer_name_of_id(const char *keeper_id, char *ret, size_t size)
 {
@@ -63,7 +65,11 @@ static void read_cause(int fd, char *ret, size_t size)
         alert = text;
     char *from = strstr(alert, ") : ");
     from = from ? from + 4 : alert;
-    snprintf(ret, size, "%.*s", (int)strcspn(from, "\n"), from);
+    size_t len = strcspn(from, "\n");
+    if (len < size || size < 2 * CAUSE_HEAD)
+        snprintf(ret, size, "%.*s", (int)len, from);
+    else                        /* where it is, and what it got; between them stands all that it would have taken */
+        snprintf(ret, size, "%.*s ... %.*s", CAUSE_HEAD, from, (int)(size - CAUSE_HEAD - 6), from + len - (size - CAUSE_HEAD - 6));
 }
 
 static void check_ended(struct balancer *b, const struct k_state *s)
