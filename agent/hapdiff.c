@@ -93,7 +93,7 @@ static void diff_upstream(struct lists *l, struct hapdiff *ret, const struct ups
         by_slot[slot] = s;
         good++;
     }
-    const struct hap_row *first = hap_stat_find(present, u->service, HAP_BACKEND, NULL), *end = present->v + present->n;
+    const struct hap_row *first = hap_stat_find(present, u->service, HAP_BACKEND, NULL), *end = present->n ? present->v + present->n : NULL;
     for (const struct hap_row *r = first ? first + 1 : end; r < end && strcmp(r->proxy, u->service) == 0; r++) {
         const struct upstream_server *s = wanted_of(u, by_slot, top, r->server);
         if (s) {

@@ -88,7 +88,10 @@ def verdict(status, text, took, limit):
 def show(text):
     lines = text.rstrip().splitlines()
     if len(lines) > SHOWN:
-        print(f"     | ... {len(lines) - SHOWN} lines before")
+        print(f"     | ... {len(lines) - SHOWN} lines before; of these:")
+        for i, line in enumerate(lines[:-SHOWN]):
+            if "ERROR" in line:
+                print("     |", "\n     | ".join(lines[max(0, i - 2):i + 3]))
     for line in lines[-SHOWN:]:
         print("     |", line)
 
