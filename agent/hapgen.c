@@ -67,6 +67,8 @@ int64_t hapgen_requests(const struct hapgen *g) { return sum_of(g, HAP_BACKEND);
 /* Commands answer nothing, or what they changed; anything else is a refusal, kept for the report. */
 static void keep_refusal(struct hapgen *g, const char *text, size_t len)
 {
+    if (!text)
+        return;
     for (const char *at = text, *end = text + len; at < end;) {
         const char *nl = memchr(at, '\n', (size_t)(end - at));
         size_t n = (size_t)((nl ? nl : end) - at);

@@ -238,7 +238,7 @@ static void take_report(struct slot *s, const char *buf, size_t n)
 void keeper_status_read(struct keeper *k, struct slot *s)
 {
     char buf[2 * sizeof(struct child_report)];
-    ssize_t n;
+    ssize_t n = 0;
     while (s->status_fd >= 0 && ((n = read(s->status_fd, buf, sizeof buf)) > 0 || (n < 0 && errno == EINTR)))
         if (n > 0)
             take_report(s, buf, (size_t)n);

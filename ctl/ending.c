@@ -89,7 +89,19 @@ static void tell_how_to_force(struct ctl *c)
     fputs("Ctrl-C once more leaves; the stop goes on by itself.\n", stderr);
 }
 
-struct ending { struct ctl *c; int keeper, stop_fd; unsigned signals; long long seq; int64_t start, gone_since; };
+struct ending { struct ctl *c; int keeper, stop_fd; unsigned signals; long long seq, musterd; int64_t start, gone_since; };
+
+/* That all shall end is in musterd's memory only: one that died meanwhile and was started again (another pid) must be told again. */
+static void look_again(struct ending *en)
+{
+    cleanup_json json_t *status = NULL;
+    ending_print_events(en->c, &en->c->look, &en->seq);
+    if (client_call(en->c->client, "GET", "/v1/status", NULL, &status, NULL) < 0) return;
+    long long pid = jget_int(status, "pid", -1);
+    if (pid == en->musterd) return;
+    cleanup_json json_t *none = json_object();
+    if (client_call(en->c->client, "POST", "/v1/down", none, NULL, NULL) == 0) en->musterd = pid;
+}
 
 /* false: leave. */
 static bool take_signal(struct ending *en)
@@ -115,7 +127,7 @@ static bool is_gone(struct ending *en, int64_t now)
 static int watch(struct ending *en, int64_t timeout_ms)
 {
     for (;;) {
-        ending_print_events(en->c, &en->c->look, &en->seq);
+        look_again(en);
         int64_t now = clock_mono_ms();
         if (is_gone(en, now)) break;
         if (now - en->start >= timeout_ms) {
@@ -140,6 +152,7 @@ int ending_run(struct ctl *c, int64_t timeout_ms, int stop_fd)
     int r = client_call(c->client, "GET", "/v1/status", NULL, &status, &e);
     if (r == 0) {
         en.keeper = ending_keeper_pidfd(status);
+        en.musterd = jget_int(status, "pid", -1);
         ending_print_events(c, &c->look, &en.seq);
         cleanup_json json_t *none = json_object();
         r = client_call(c->client, "POST", "/v1/down", none, NULL, &e);

@@ -407,19 +407,41 @@ static void on_flush(uv_timer_t *t)
     events_flush(d->events);
 }
 
+static bool in_state_folder(const struct daemon *d, const char *name)
+{
+    cleanup_free char *path = xasprintf("%s/%s", d->o->state_folder, name);
+
+    return access(path, F_OK) == 0;
+}
+
+/* A store that is gone beside an agent that has been told what to run is a lost one too, not a first start. */
+static int open_store(struct daemon *d, struct err *e)
+{
+    bool missing = !in_state_folder(d, "state.db") && in_state_folder(d, "desired");
+    int rc = store_open(&d->loop, d->o->state_folder, &d->store, &d->lost, &d->lost_note, e);
+
+    if (!rc && missing && !d->lost) {
+        d->lost = true;
+        d->lost_note = xasprintf("the state file %s/state.db is missing", d->o->state_folder);
+    }
+    return rc;
+}
+
 static int start_store(struct daemon *d, struct err *e)
 {
     int rc = file_mkdirs(d->o->state_folder, 0750, e);
 
     if (!rc)
-        rc = store_open(&d->loop, d->o->state_folder, &d->store, &d->lost, &d->lost_note, e);
+        rc = open_store(d, e);
     if (rc)
         return rc;
     d->events = events_open(d->o->state_folder);
     if (d->lost_note)
         say(d, LOG_ERROR, "state", "%s", d->lost_note);
     struct err why = { "" };
-    rc = store_raise_epoch(d->store, 0, &d->epoch, &why);
+    /* Generations are made from the epoch: one that the lost store may have given already would make an old process pass as a new one,
+     * if an apply comes before the agent's hello. The seconds since 1970 are above every count of starts. */
+    rc = store_raise_epoch(d->store, d->lost ? (uint64_t)(clock_wall_ms() / 1000) : 0, &d->epoch, &why);
     if (rc)                                                 /* a full disk must not keep the controller away */
         set_store_problem(d, why.text);
     d->core = controller_new((struct controller_options){ d->epoch, 1 });
