@@ -44,7 +44,7 @@ static const char *fresh_one(struct rig *r, uint32_t revision)
         if (r->inst[k].st.revision == revision && r->inst[k].st.state != INST_READY)
             return r->inst[k].st.id;
     fail_msg("no instance of revision %u", revision);
-    return NULL;
+    return "";
 }
 /* Crashes whatever of that revision is not ready, `times` times over. */
 static void crash(struct rig *r, uint32_t revision, int times)

@@ -40,8 +40,8 @@ static void test_what_is_written(void **state)
         "\n    http-request set-header X-Forwarded-For %[src,regsub(^::ffff:,)]\n",         /* an IPv4 client of a listener for both */ "\n    option idle-close-on-response\n",
         "\n    load-server-state-from-file global\n", "\n    use_backend api if { path -m str -- '/v1' } or { path -m beg -- '/v1/' }\n",
         "\n    http-request disable-l7-retry if !{ method GET HEAD OPTIONS TRACE PUT DELETE }\n", " observe layer4 error-limit 1 on-error mark-down ",
-        "\n    server api.1 127.0.0.1:20001\n    server-template api. 2-2 127.0.0.1:1 disabled\n    server api.3 ::1:20003 disabled\n"
-        "    server-template api. 4-5 127.0.0.1:1 disabled\n", " maxconn 4\n", " uri '/healthz' ver HTTP/1.1 ", "\nbackend _none from muster\n    http-request return status 404 ",
+        ("\n    server api.1 127.0.0.1:20001\n    server-template api. 2-2 127.0.0.1:1 disabled\n    server api.3 ::1:20003 disabled\n"
+         "    server-template api. 4-5 127.0.0.1:1 disabled\n"), " maxconn 4\n", " uri '/healthz' ver HTTP/1.1 ", "\nbackend _none from muster\n    http-request return status 404 ",
     };
     struct fixture f;
     (void)state;
