@@ -191,9 +191,9 @@ static void add_command(const struct app *app, struct strbuf *out)
 
 static void add_health(const struct app *app, struct strbuf *out)
 {
-    strbuf_puts(out, "    health:                              # an instance gets traffic only while this passes\n");
-    if (*app->health_path) strbuf_printf(out, "      readiness: { http: %s }\n", app->health_path);
-    else strbuf_puts(out, "      readiness: { tcp: true }           # better: { http: /healthz }, once your app has such a path\n");
+    strbuf_puts(out, "    # An instance gets traffic only while this passes.");
+    if (*app->health_path) strbuf_printf(out, "\n    health: { readiness: { http: %s } }\n", app->health_path);
+    else strbuf_puts(out, " Better: { http: /healthz }, once your app has such a path.\n    health: { readiness: { tcp: true } }\n");
 }
 
 void detect_render(const struct app *app, struct strbuf *out)
@@ -202,18 +202,14 @@ void detect_render(const struct app *app, struct strbuf *out)
     if (app->kind != APP_OTHER) strbuf_printf(out, "# Found: a %s app in %s.\n", app_kind_word(app->kind), app->file);
     strbuf_puts(out, "services:\n  api:\n");
     add_command(app, out);
-    strbuf_puts(out, "    # directory: /srv/api                # default: this file's folder\n"
+    strbuf_puts(out, "    # directory: /srv/api                  # default: this file's folder\n"
                      "    # environment: { APP_ENV: production }\n"
-                     "    instances: { min: 2, max: 4 }        # or a plain number: instances: 3\n");
+                     "    # Between min and max; the rule that asks for most wins. Or a plain number, `instances: 3`, and no `scale`.\n"
+                     "    instances: { min: 2, max: 4 }\n"
+                     "    scale: { on: [ { cpu: 60% } ] }        # more rules: { latency: { p95: 250ms } }, { in_flight: 8 }\n");
     add_health(app, out);
-    strbuf_puts(out, "    scale:                               # within min and max; the rule that asks for most wins\n"
-                     "      on:\n"
-                     "        - cpu: 60%\n"
-                     "        # - latency: { p95: 250ms }\n"
-                     "    # stop: { drain: 30s, timeout: 30s } # how long requests and the process may take to end\n"
-                     "    balance: { with: edge }\n"
-                     "\n"
-                     "balancers:\n"
-                     "  edge:\n"
-                     "    haproxy: { listen: \"127.0.0.1:8080\" }   # muster runs this HAProxy; \":8080\" is open to all hosts\n");
+    strbuf_puts(out, "    # stop: { drain: 30s, timeout: 30s }   # how long requests and the process may take to end\n"
+                     "    balance: edge\n"
+                     "# muster runs this HAProxy; \":8080\" is open to all hosts.\n"
+                     "balancers: { edge: { haproxy: { listen: \"127.0.0.1:8080\" } } }\n");
 }
