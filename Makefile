@@ -88,7 +88,7 @@ QUIET := $(MAKE) --no-print-directory
 SEEDS ?= 300
 FUZZ_S ?= 20
 KINDS := flask_sync1 flask_sync4 flask_gthread fastapi
-QUICK := $(wildcard $(addprefix tests/scenario/,config_errors.sh first_answer.sh kill_instance.sh port_in_use.sh after_order.sh down_order.sh)) \
+QUICK := $(wildcard $(addprefix tests/scenario/,config_errors.sh first_answer.sh own_app.sh kill_instance.sh port_in_use.sh after_order.sh down_order.sh)) \
          "tests/scenario/scale_under_load.sh flask_gthread 1"
 SCENARIOS := $(filter-out %/lib.sh %/scale_under_load.sh,$(wildcard tests/scenario/*.sh))
 SCALING = $(foreach k,$(KINDS),"tests/scenario/scale_under_load.sh $(k) $(1)")
