@@ -20,7 +20,7 @@ for folder in "${!may[@]}"; do
 done
 
 # Files that decide are given events and a time: no loop, clock, socket or randomness of their own.
-pure=(agent/{core,instance,health,notify,haproxy_conf,hapdiff,haproxy_stat,haplog,hapmetrics}.c supervisord/core*.c supervisord/{service,rollout,upstream,scaler}.c)
+pure=(agent/{core,instance,instance_enter,instance_probe,backoff,actions,health,notify,haproxy_conf,hapdiff,haproxy_stat,haplog,hapmetrics}.c supervisord/core*.c supervisord/{service,rollout,upstream,scaler}.c)
 impure_header='^#include (<uv\.h>|<sys/socket\.h>|<sys/epoll\.h>|<poll\.h>|<sqlite3\.h>|"base/(clock|file)\.h"|"net/)'
 impure_call='\b(clock_gettime|gettimeofday|time|clock_mono_ms|clock_mono_ns|clock_wall_ms|rand|random|getrandom|socket|connect|open|openat|read|write|send|recv|fork|execve|kill|nanosleep|sleep|usleep)\('
 for f in "${pure[@]}"; do
