@@ -4,7 +4,7 @@
 set -euo pipefail
 run=(gcc make pkg-config libuv1-dev libsystemd-dev libyaml-dev libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libsqlite3-dev
      libprotobuf-c-dev protobuf-c-compiler uthash-dev haproxy gunicorn python3-flask)
-test=(libcmocka-dev clang python3-fastapi uvicorn python3-yaml curl openssl procps iproute2 util-linux)
+test=(libcmocka-dev clang libclang-rt-14-dev patch python3-fastapi uvicorn python3-yaml curl openssl procps iproute2 util-linux)
 case "${1:-all}" in
 run) want=("${run[@]}") ;;
 all) want=("${run[@]}" "${test[@]}") ;;
