@@ -308,6 +308,19 @@ static void apply_config(struct api_call *c, json_t *body, const struct config *
         answer_change(c, rc, &e, answer);
 }
 
+/* `directory` may be a link to the present release. It is resolved here, once a revision: a restart later never runs what a moved link
+ * points to by then, and an apply after the move is a change. What cannot be resolved stays, and fails at the start with its cause. */
+static void resolve_directories(struct config *config)
+{
+    for (size_t i = 0; i < config->service_n; i++) {
+        char *real = realpath(config->services[i].directory, NULL);
+        if (real) {
+            free(config->services[i].directory);
+            config->services[i].directory = real;
+        }
+    }
+}
+
 static void post_apply(struct api_call *c, const char *name)
 {
     struct config_source src[FILES_MAX];
@@ -328,6 +341,7 @@ static void post_apply(struct api_call *c, const char *name)
     else if (config_parse(src, n, &config, &errs)) {
         answer_invalid(c, &errs);
     } else {
+        resolve_directories(&config);
         apply_config(c, body, &config);
         config_done(&config);
     }
