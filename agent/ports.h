@@ -25,5 +25,9 @@ void ports_give_back(struct ports *p, const char *id);      /* the slot is over;
 /* The table was lost and id runs already: its port is what its process was given (PORT in its environment). 0: cannot be known, or another has it. */
 uint32_t ports_recover(struct ports *p, const char *id, int32_t pid);
 uint32_t ports_of(const struct ports *p, const char *id);   /* 0: none */
+/* Whose are the sockets that listen on the TCP port? `first`: a pid that is looked at first (0: none); mine: is this pid of ours (NULL: none is)?
+ * OTHER: at least one is seen, none is ours; buf then says "pid 123 (python3)". UNSEEN: somebody listens, but who may not be looked at. */
+enum port_holder { PORT_HOLDER_NONE, PORT_HOLDER_MINE, PORT_HOLDER_OTHER, PORT_HOLDER_UNSEEN };
+enum port_holder ports_holder(uint32_t port, int32_t first, bool (*mine)(void *arg, int32_t pid), void *arg, char *buf, size_t size);
 /* Who listens on the TCP port, "pid 123 (python3)" or "" if that cannot be seen. True if anybody listens. */
 bool ports_in_use_by(uint32_t port, char *buf, size_t size);

@@ -1,4 +1,4 @@
-/* ports_who.c - who listens on a port? Only asked when something went wrong: it looks at all descriptors of all processes. */
+/* ports_who.c - who listens on a port? Cheap where the one looked at `first` does; else it looks at all descriptors of all processes. */
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,23 +11,32 @@
 
 enum { TCP_LISTENING = 0x0A };
 
-/* The inode of a socket that listens on the port, 0 if there is none in this table. */
-static unsigned long listening_inode(const char *table, uint32_t port)
+enum { LISTENERS_MAX = 16 };                    /* of one port: several addresses, or SO_REUSEPORT; more are not looked at */
+struct listeners { char link[LISTENERS_MAX][32]; size_t n; };   /* as /proc/PID/fd shows them: "socket:[123]" */
+
+static void add_listeners(const char *table, uint32_t port, struct listeners *l)
 {
     cleanup_fclose FILE *f = fopen(table, "re");
     char line[512];
-    while (f && fgets(line, sizeof line, f)) {
+    while (f && l->n < LISTENERS_MAX && fgets(line, sizeof line, f)) {
         unsigned local, state;
         unsigned long inode;
         if (sscanf(line, "%*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %lu", &local, &state, &inode) != 3)
             continue;
         if (local == port && state == TCP_LISTENING)
-            return inode;
+            fixed_printf(l->link[l->n++], "socket:[%lu]", inode);
     }
-    return 0;
 }
 
-static bool has_socket(const char *pid, const char *wanted)
+static bool is_one_of(const struct listeners *l, const char *link)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (!strcmp(l->link[i], link))
+            return true;
+    return false;
+}
+
+static bool has_socket(const char *pid, const struct listeners *wanted)
 {
     char path[PATH_MAX], link[64];
     fixed_printf(path, "/proc/%s/fd", pid);
@@ -38,7 +47,7 @@ static bool has_socket(const char *pid, const char *wanted)
         if (n <= 0)
             continue;
         link[n] = '\0';
-        found = strcmp(link, wanted) == 0;
+        found = is_one_of(wanted, link);
     }
     if (d)
         closedir(d);
@@ -57,22 +66,37 @@ static void describe(const char *pid, char *buf, size_t size)
     snprintf(buf, size, "pid %.10s (%s)", pid, name);
 }
 
-bool ports_in_use_by(uint32_t port, char *buf, size_t size)
+enum port_holder ports_holder(uint32_t port, int32_t first, bool (*mine)(void *arg, int32_t pid), void *arg, char *buf, size_t size)
 {
-    char wanted[64];
+    struct listeners l = { .n = 0 };
+    char pid[16];
+    enum port_holder result = PORT_HOLDER_UNSEEN;
     if (size)
         *buf = '\0';
-    unsigned long inode = listening_inode("/proc/net/tcp", port);
-    if (!inode && !(inode = listening_inode("/proc/net/tcp6", port)))
-        return false;
-    fixed_printf(wanted, "socket:[%lu]", inode);
+    add_listeners("/proc/net/tcp", port, &l);
+    add_listeners("/proc/net/tcp6", port, &l);
+    fixed_printf(pid, "%d", first);
+    if (l.n == 0)
+        return PORT_HOLDER_NONE;
+    if (first > 0 && has_socket(pid, &l))
+        return PORT_HOLDER_MINE;
     DIR *d = opendir("/proc");
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && has_socket(e->d_name, wanted)) {
+    for (struct dirent *e; d && result != PORT_HOLDER_MINE && (e = readdir(d));) {
+        if (e->d_name[0] < '1' || e->d_name[0] > '9' || !has_socket(e->d_name, &l))
+            continue;
+        if (mine && mine(arg, atoi(e->d_name)))
+            result = PORT_HOLDER_MINE;
+        else if (result == PORT_HOLDER_UNSEEN) {
+            result = PORT_HOLDER_OTHER;
             describe(e->d_name, buf, size);
-            break;
         }
+    }
     if (d)
         closedir(d);
-    return true;
+    return result;
+}
+
+bool ports_in_use_by(uint32_t port, char *buf, size_t size)
+{
+    return ports_holder(port, 0, NULL, NULL, buf, size) != PORT_HOLDER_NONE;
 }

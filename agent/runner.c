@@ -73,6 +73,7 @@ static void act_spawn(struct runner *r, const struct agent_action *a)
     int rc = place_of(r, a->id, &a->spec->spec, &at, &e);
 
     i->serial = a->serial;
+    i->port_checked = false;
     if (!rc) {
         agent_core_port(r->o.core, a->id, at.port);
         rc = spawn_plan_instance(a->id, a->spec, at, &k, &records, &e);

@@ -9,6 +9,7 @@
 #include "agent/runner_internal.h"
 #include "agent/spawn_plan.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/num.h"
 
 struct attempt {
@@ -92,12 +93,53 @@ static void answer(struct attempt *t, bool pass, const char *detail)
 }
 
 /* --- over the network ---------------------------------------------------------------------------------------- */
+/* By group; without a cgroup a process that made a session of its own is known by the marker in its environment. */
+static bool is_ours(void *arg, int32_t pid)
+{
+    const struct runner_inst *i = arg;
+    char path[64], marker[ID_SIZE + 16];
+    cleanup_free char *text = NULL;
+    size_t len = 0;
+
+    if (runner_in_group(i, pid))
+        return true;
+    fixed_printf(path, "/proc/%d/environ", pid);
+    int n = snprintf(marker, sizeof(marker), "MUSTER_ID=%s", i->id);
+    if (*i->cgroup || file_read(path, 1 << 20, &text, &len, NULL))
+        return false;
+    char *at = memmem(text, len, marker, (size_t)n + 1);        /* with its NUL */
+    return at && (at == text || at[-1] == '\0');
+}
+
+/* A stranger that took the port between our look at it and the instance's bind would answer the probe in its place, and then get its
+ * traffic. So the first pass of each process counts only if the port is its own. */
+static bool answered_by_stranger(struct attempt *t, char *buf, size_t size)
+{
+    struct runner_inst *i = runner_inst(t->r, t->instance, false);
+    struct inst_status s;
+    char who[64];
+
+    if (!i || i->port_checked || !agent_core_status(t->r->o.core, clock_mono_ms(), t->instance, &s))
+        return false;
+    if (ports_holder(s.port, i->pid, is_ours, i, who, sizeof(who)) != PORT_HOLDER_OTHER) {
+        i->port_checked = true;
+        return false;
+    }
+    snprintf(buf, size, "port %u is answered by %s, not by this instance", s.port, who);
+    return true;
+}
+
 static void on_net_done(void *arg, bool pass, const char *detail)
 {
     struct attempt *t = arg;
     struct runner *r = t->r;
+    char stranger[128];
 
     t->net = NULL;
+    if (pass && answered_by_stranger(t, stranger, sizeof(stranger))) {
+        pass = false;
+        detail = stranger;
+    }
     answer(t, pass, detail);
     attempt_end(t);
     runner_settle(r);

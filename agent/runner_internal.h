@@ -11,6 +11,7 @@ struct runner_inst {                            /* one slot that has or had a pr
     uint64_t serial;                            /* of the last AA_SPAWN */
     int32_t pid;                                /* 0: none runs */
     char cgroup[160];
+    bool port_checked;                          /* this very process's port was seen to be its own group's */
     uv_poll_t *notify; int notify_fd;
     UT_hash_handle hh;
 };
@@ -30,5 +31,6 @@ bool runner_attempt_on_keeper(struct runner *r, const struct k_msg *m);     /* f
 void runner_attempts_free(struct runner *r);
 
 /* runner_notify.c */
+bool runner_in_group(const struct runner_inst *i, int32_t pid);      /* by cgroup, else by session */
 void runner_notify_open(struct runner_inst *i, int fd);
 void runner_notify_close(struct runner_inst *i);

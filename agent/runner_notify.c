@@ -12,7 +12,7 @@
 enum { DATAGRAM_MAX = 4096, READS_AT_ONCE = 16, FDS_MAX = 16 };
 
 /* In a cgroup: its membership; without: the session of the main process. */
-static bool in_group(const struct runner_inst *i, int32_t pid)
+bool runner_in_group(const struct runner_inst *i, int32_t pid)
 {
     char path[64];
     cleanup_free char *text = NULL;
@@ -73,7 +73,7 @@ static bool read_one(struct runner_inst *i)
     int32_t pid = sender_of(&h);
     if ((size_t)n > DATAGRAM_MAX || notify_parse(data, (size_t)n, &m))
         return true;                            /* rubbish costs its sender only */
-    m.mainpid_in_group = m.mainpid > 0 && in_group(i, pid) && in_group(i, m.mainpid);
+    m.mainpid_in_group = m.mainpid > 0 && runner_in_group(i, pid) && runner_in_group(i, m.mainpid);
     agent_core_notify(i->r->o.core, clock_mono_ms(), i->id, &m);
     return true;
 }
