@@ -45,7 +45,8 @@ static const struct schema_key SERVICE_KEYS[] = {
       "What an instance runs. A string is split as a shell would, but no shell is run; a list is taken as it is. `${HOST}`, `${PORT}`, "
       "`${INSTANCE}` and what `environment` holds are put in; `$$` is a plain dollar sign.",
       "gunicorn --bind ${HOST}:${PORT} app:app" },
-    { "directory", T_PATH, S(directory), 0, 0, 0, NULL, NULL, "the file's folder", "Where it runs. A relative path starts at the file's folder. A link is followed once, at the apply: a restart stays with the release that was applied.",
+    { "directory", T_PATH, S(directory), 0, 0, 0, NULL, NULL, "the file's folder", "Where it runs. A relative path starts at the file's folder. "
+      "A link is followed once, at the apply: a restart stays with the release that was applied.",
       "/srv/api" },
     { "user", T_ACCOUNT, S(user), 0, 0, 0, NULL, NULL, "who owns the file, or who runs muster if that is not root",
       "The user (name or number) it runs as. Another than oneself needs root.", "api" },
