@@ -13,11 +13,13 @@ export MUSTER_STATE=$work/state
 profile=0:8,8:8,26:100,38:100,46:8,62:8
 
 cleanup() {
-    local rc=$?
+    local rc=$? run
     trap - EXIT INT TERM
+    run=$(readlink "$MUSTER_STATE/run")
     [ -n "$load_pid" ] && kill "$load_pid" 2>/dev/null
     [ -e "$MUSTER_STATE" ] && timeout 40 "$build/musterctl" down >/dev/null 2>&1
     rm -rf "$work"
+    case $run in */muster-?*) rm -rf "$run" ;; esac
     exit $rc
 }
 trap cleanup EXIT

@@ -110,6 +110,9 @@ class Muster:
             self.ctl("down", limit=60)
         except Exception as e:
             print("bench: down:", e, file=sys.stderr)
+        run = os.path.realpath(os.path.join(self.env["MUSTER_STATE"], "run"))
+        if os.path.basename(run).startswith("muster-"):
+            shutil.rmtree(run, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

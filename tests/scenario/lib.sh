@@ -47,8 +47,9 @@ own_pids() {
     done
 }
 cleanup() {
-    local rc=$? p
+    local rc=$? p run
     trap - EXIT INT TERM
+    run=$(readlink "$MUSTER_STATE/run")
     [ -n "$LOAD_PID" ] && kill -9 "$LOAD_PID" 2>/dev/null
     declare -F story_cleanup >/dev/null && story_cleanup
     [ -e "$MUSTER_STATE" ] && timeout 30 "$B/musterctl" down >"$T/down.log" 2>&1
@@ -57,7 +58,12 @@ cleanup() {
         [ $rc = 0 ] && { echo "left running after down:"; ps -o pid,ppid,stat,args -p "$(echo $p | tr ' ' ,)"; rc=1; }
         kill -9 $p 2>/dev/null; sleep 0.2
     fi
-    if [ -n "${MUSTER_KEEP:-}" ]; then echo "kept: $T"; else rm -rf "$T"; fi
+    if [ -n "${MUSTER_KEEP:-}" ]; then
+        echo "kept: $T"
+    else
+        rm -rf "$T" || { sleep 0.5; rm -rf "$T"; }
+        case $run in /run/muster-?*|/tmp/muster-?*) rm -rf "$run" ;; esac
+    fi
     exit $rc
 }
 trap cleanup EXIT
