@@ -10,6 +10,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "agent/balancer_internal.h"
@@ -38,10 +39,13 @@ void balancer_id(const struct balancer *b, uint32_t gen, char *ret) { snprintf(r
 void balancer_check_id(const struct balancer *b, char *ret) { snprintf(ret, ID_SIZE, "%s%s/check", balancer_id_prefix, b->name); }
 void balancer_listener_id(const struct balancer *b, uint32_t n, char *ret) { snprintf(ret, ID_SIZE, "%s%s:%" PRIu32, balancer_id_prefix, b->name, n); }
 
-struct hap_paths balancer_paths(const struct balancer *b, const char *socket)
+struct hap_paths balancer_paths(const struct balancer *b, const char *socket, const char *hop)
 {
-    return (struct hap_paths){ .stats_socket = socket, .log_socket = b->log_socket, .state_file = b->state_file, .stats_uid = geteuid(),
-        .stats_gid = getegid(), .user = b->user[0] ? b->user : NULL, .group = b->group, .listen_fd = 3 };
+    struct rlimit files = { 0 };
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_max == RLIM_INFINITY)
+        files.rlim_max = 0;
+    return (struct hap_paths){ .stats_socket = socket, .hop = hop, .files = files.rlim_max, .log_socket = b->log_socket,
+        .state_file = b->state_file, .stats_uid = geteuid(), .stats_gid = getegid(), .user = b->user[0] ? b->user : NULL, .group = b->group, .listen_fd = 3 };
 }
 
 /* --- starting ------------------------------------------------------------------------------------------- */
@@ -105,10 +109,10 @@ static int run(struct balancer *b, const char *id, const char *conf, bool check,
     return rc;
 }
 
-static int write_conf(struct balancer *b, const char *path, const char *socket, struct err *e)
+static int write_conf(struct balancer *b, const char *path, const char *socket, const char *hop, struct err *e)
 {
     cleanup_free char *text = NULL;
-    struct hap_paths p = balancer_paths(b, socket);
+    struct hap_paths p = balancer_paths(b, socket, hop);
     int rc = hap_conf_text(&b->want, &p, &text, e);
     return rc < 0 ? rc : file_write_atomic(path, text, strlen(text), 0644, 0, e);
 }
@@ -127,7 +131,7 @@ static void start_check(struct balancer *b, int64_t now)
     balancer_check_id(b, id);
     fixed_printf(path, "%s/check.cfg", b->dir);
     fixed_printf(socket, "%s/check.sock", b->dir);      /* named, never bound: a check binds nothing */
-    int rc = write_conf(b, path, socket, &e);
+    int rc = write_conf(b, path, socket, socket, &e);
     if (rc == 0 && (rc = run(b, id, path, true, &b->check_output)) < 0)
         err_sys(&e, rc, "cannot validate the configuration");
     if (rc < 0)
@@ -138,7 +142,7 @@ static void start_check(struct balancer *b, int64_t now)
 
 static void start_next(struct balancer *b, int64_t now)
 {
-    char id[ID_SIZE], conf[512], socket[512];
+    char id[ID_SIZE], conf[512], socket[512], hop[512];
     struct err e = { "" };
     struct hapgen *g = hapgen_new(b, b->last_number + 1);
     if (!g)
@@ -146,11 +150,12 @@ static void start_next(struct balancer *b, int64_t now)
     b->last_number = g->number;
     balancer_id(b, g->number, id);
     hapgen_paths(b, g->number, conf, socket);
+    hapgen_hop(b, g->number, hop);
     unlink(socket);
     g->signature = b->signature;
     g->fresh = true;
     g->listener = held_for(b)->number;
-    int rc = write_conf(b, conf, socket, &e);
+    int rc = write_conf(b, conf, socket, hop, &e);
     if (rc == 0 && (rc = run(b, id, conf, false, &g->output)) < 0)
         err_sys(&e, rc, "cannot start HAProxy");
     if (rc < 0) {
@@ -192,7 +197,7 @@ static void mind_old(struct balancer *b, int64_t now)
             continue;
         if (!oldest || g->number < oldest->number)
             oldest = g;
-        if (g->ctl && !g->asking && g->heard_ms > g->stopping_ms && hapgen_connections(g) == 0)
+        if (g->ctl && !g->asking && g->heard_ms > g->stopping_ms + HAP_GRACE_MS && hapgen_connections(g) == 0)
             hapgen_let_go(g);
         if (now - g->stopping_ms > OLD_MAX_MS) {
             send_signal(b, g, SIGKILL);
@@ -275,12 +280,12 @@ static void step_start(struct balancer *b, int64_t now)
         start_next(b, now);
 }
 
-/* The revision is told as applied once every process that takes new connections has its lists. */
-static void acknowledge(struct balancer *b)
+/* The revision is told as applied once every process that takes new connections has its lists, and none of a former configuration takes any. */
+static void acknowledge(struct balancer *b, int64_t now)
 {
     bool settled = b->has_want && !b->next && !b->check_runs;
     for (size_t i = 0; i < GENS_MAX; i++)
-        if (b->gens[i].number && !b->gens[i].stopping && !hapgen_synced(&b->gens[i]))
+        if (b->gens[i].number && (b->gens[i].stopping ? now - b->gens[i].stopping_ms <= HAP_GRACE_MS : !hapgen_synced(&b->gens[i])))
             settled = false;
     bool refused = b->signature == 0 || b->signature == b->bad;
     if (settled && (refused || (b->cur && b->cur->signature == b->signature))) {
@@ -321,7 +326,7 @@ void balancer_step(struct balancer *b)
         take_over(b, now);
         step_start(b, now);
         mind_old(b, now);
-        acknowledge(b);
+        acknowledge(b, now);
     }
     release_listeners(b);
     balancer_tell(b, b->fresh_stat && balancer_draining(b));

@@ -86,13 +86,14 @@ void balancer_event(struct balancer *b, int level, const char *kind, const char 
 int64_t balancer_now(const struct balancer *b);
 void balancer_check_id(const struct balancer *b, char *ret /* ID_SIZE */);
 void balancer_listener_id(const struct balancer *b, uint32_t n, char *ret /* ID_SIZE */);
-struct hap_paths balancer_paths(const struct balancer *b, const char *socket);
+struct hap_paths balancer_paths(const struct balancer *b, const char *socket, const char *hop);
 void balancer_start_failed(struct balancer *b, int64_t now, const char *why);   /* told, and tried again after a pause */
 void balancer_retire(struct balancer *b, struct hapgen *g, int64_t now);        /* SIGUSR1: it ends its last requests */
 
 /* hapgen.c */
 struct hapgen *hapgen_new(struct balancer *b, uint32_t number);     /* NULL: no place is free */
 void hapgen_paths(const struct balancer *b, uint32_t number, char conf[512], char socket[512]);
+void hapgen_hop(const struct balancer *b, uint32_t number, char ret[512]);     /* hap_paths.hop */
 void hapgen_drive(struct hapgen *g);                    /* connects, asks, applies: what its state calls for */
 void hapgen_maint(struct hapgen *g, const char *service, const char *id);   /* at once, ahead of everything */
 void hapgen_let_go(struct hapgen *g);                   /* closes the connection, so that a stopping one may exit */

@@ -11,7 +11,8 @@ struct load { uint32_t in_flight, queued; };
  * server that drains, that counts as one in flight while there are such clients. */
 static bool may_still_send(const struct hapgen *g, const struct hap_row *r)
 {
-    return g->stopping && !g->let_go && r && !r->maint && !r->drain && r->up && hapgen_connections(g) != 0;
+    bool may = hapgen_connections(g) != 0 || g->heard_ms <= g->stopping_ms + HAP_GRACE_MS;
+    return g->stopping && !g->let_go && r && !r->maint && !r->drain && r->up && may;
 }
 
 static struct load load_of(const struct balancer *b, const struct upstream *u, const struct upstream_server *s)

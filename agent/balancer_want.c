@@ -90,7 +90,7 @@ static void rebuild_want(struct balancer *b)
 
 static void apply_want(struct balancer *b)
 {
-    struct hap_paths p = balancer_paths(b, "-");
+    struct hap_paths p = balancer_paths(b, "-", "-");
     struct err e = { "" };
     rebuild_want(b);
     b->serial++;

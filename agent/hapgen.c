@@ -23,6 +23,9 @@ void hapgen_paths(const struct balancer *b, uint32_t number, char conf[512], cha
     snprintf(socket, 512, "%s/ctl.%" PRIu32 ".sock", b->dir, number);
 }
 
+/* No longer than the path above: HAProxy binds under a temporary name that is longer still (see prepare in balancer.c). */
+void hapgen_hop(const struct balancer *b, uint32_t number, char ret[512]) { snprintf(ret, 512, "%s/h.%" PRIu32, b->dir, number); }
+
 void hapgen_let_go(struct hapgen *g)
 {
     hapctl_close(g->ctl);
@@ -42,6 +45,12 @@ void hapgen_end(struct hapgen *g)
         close(g->output);
     unlink(conf);
     unlink(sock);
+    for (int i = 1; i <= 2; i++) {
+        char hop[512], path[sizeof hop + 16];
+        hapgen_hop(g->b, g->number, hop);
+        fixed_printf(path, "%s.%d.sock", hop, i);
+        unlink(path);
+    }
     g->number = 0;
 }
 

@@ -51,8 +51,14 @@ static uint64_t grown(int64_t before, int64_t is)
     return (uint64_t)(is >= before && before > 0 ? is - before : is);
 }
 
-static int64_t errors_of(const struct hap_row *r)
+/* Of a service, those that clients got: the backend `_api` stands before `api`, where an answer that was cut counts though it was asked for again. */
+static int64_t errors_of(const struct hap_stat *s, const struct hap_row *r)
 {
+    char outer[sizeof r->proxy + 1];
+    fixed_printf(outer, "_%s", r->proxy);
+    const struct hap_row *o = r->kind == HAP_BACKEND ? hap_stat_find(s, outer, HAP_BACKEND, NULL) : NULL;
+    if (o)
+        r = o;
     return MAX_OF(r->hrsp_5xx, 0) + (r->kind == HAP_SERVER ? MAX_OF(r->eresp, 0) : 0);
 }
 
@@ -62,13 +68,13 @@ void hapmetrics_add(struct hapmetrics *m, const struct hap_stat *before, const s
 {
     for (size_t i = 0; i < is->n; i++) {
         const struct hap_row *r = &is->v[i], *old = before ? hap_stat_find(before, r->proxy, r->kind, r->server) : NULL;
-        if (r->kind == HAP_FRONTEND || (r->kind == HAP_SERVER && (hap_slot_of(r->server, r->proxy) == 0 || (r->maint && requests_of(r) <= 0))))
-            continue;                       /* a server of the `raw` part; a slot never used */
+        if (r->kind == HAP_FRONTEND || r->proxy[0] == '_' || (r->kind == HAP_SERVER && (hap_slot_of(r->server, r->proxy) == 0 || (r->maint && requests_of(r) <= 0))))
+            continue;                       /* a server of the `raw` part; a slot never used; muster's own */
         struct name *n = name_of(m, r->kind == HAP_SERVER ? r->server : r->proxy);
         if (!n || (!before && !fresh))
             continue;
         n->requests += grown(old ? requests_of(old) : 0, requests_of(r));
-        n->errors += grown(old ? errors_of(old) : 0, errors_of(r));
+        n->errors += grown(old ? errors_of(before, old) : 0, errors_of(is, r));
     }
 }
 

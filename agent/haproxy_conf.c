@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "base/banned.h"
 
+enum { FILES_MAX = 200000 };
 static const char signature_mark[] = "# muster signature ";
 
 bool hap_address_ok(const char *address)
@@ -79,7 +80,8 @@ static int add_global(struct strbuf *out, const struct balancer_desired *d, cons
     strbuf_puts(out, "\n    log ");
     if ((rc = quote(out, p->log_socket, "log socket", e)) < 0)
         return rc;
-    strbuf_puts(out, " len 512 format raw local0 info\n    log-tag muster\n    hard-stop-after 5m\n    fd-hard-limit 200000\n");
+    strbuf_puts(out, " len 512 format raw local0 info\n    log-tag muster\n    hard-stop-after 5m\n");
+    strbuf_printf(out, "    fd-hard-limit %d\n    grace %dms\n", FILES_MAX, HAP_GRACE_MS);
     if (p->user) {
         strbuf_puts(out, "    user ");
         if ((rc = quote(out, p->user, "user", e)) < 0)
@@ -94,6 +96,11 @@ static int add_global(struct strbuf *out, const struct balancer_desired *d, cons
     return 0;
 }
 
+static const char error_502[] = "    http-error status 502 content-type text/plain string \"muster: the instance ended the connection without an answer\\n\"\n";
+static const char error_503_504[] =
+    "    http-error status 503 content-type text/plain string \"muster: no instance is ready, or none became free in time\\n\"\n"
+    "    http-error status 504 content-type text/plain string \"muster: the instance did not answer in time\\n\"\n";
+
 static void add_defaults(struct strbuf *out, const struct balancer_desired *d)
 {
     strbuf_printf(out,
@@ -103,11 +110,7 @@ static void add_defaults(struct strbuf *out, const struct balancer_desired *d)
         "    timeout http-keep-alive 1m\n    timeout tunnel 1h\n    timeout client-fin 30s\n    timeout queue %" PRId64 "ms\n"
         "    option http-server-close\n    http-reuse never\n    option idle-close-on-response\n"
         "    retries 1\n    option redispatch 1\n    retry-on conn-failure empty-response\n"
-        "    load-server-state-from-file global\n"
-        "    http-error status 502 content-type text/plain string \"muster: the instance ended the connection without an answer\\n\"\n"
-        "    http-error status 503 content-type text/plain string \"muster: no instance is ready, or none became free in time\\n\"\n"
-        "    http-error status 504 content-type text/plain string \"muster: the instance did not answer in time\\n\"\n",
-        MAX_OF(d->spec.queue_timeout_ms, 1));
+        "%s%s", MAX_OF(d->spec.queue_timeout_ms, 1), error_502, error_503_504);
 }
 
 /* One way to a backend. rank: exact hosts before wildcards before any host; then the longer pattern first. */
@@ -141,28 +144,28 @@ static int add_host(struct strbuf *out, const struct route *r, struct err *e)
 }
 
 /* "/v1" takes /v1 and what is below it, not /v1x. A trailing slash says the same. */
-static int add_route(struct strbuf *out, const struct route *r, struct err *e)
+static int add_route(struct strbuf *out, const struct route *r, const char *prefix, const char *and, struct err *e)
 {
     int rc;
     size_t n = strlen(r->path);
     while (n > 1 && r->path[n - 1] == '/')
         n--;
     cleanup_free char *path = xstrndup(r->path, n), *below = xasprintf("%s/", path);
-    strbuf_printf(out, "    use_backend %s if", r->service);
+    strbuf_printf(out, "    use_backend %s%s if%s", prefix, r->service, and);
     if ((rc = add_host(out, r, e)) < 0)
         return rc;
     if (n > 1) {
         strbuf_puts(out, " { path -m str -- ");
         if ((rc = quote(out, path, "path", e)) < 0)
             return rc;
-        strbuf_puts(out, " } or");
+        strbuf_printf(out, " } or%s", and);
         if ((rc = add_host(out, r, e)) < 0)
             return rc;
         strbuf_puts(out, " { path -m beg -- ");
         if ((rc = quote(out, below, "path", e)) < 0)
             return rc;
         strbuf_puts(out, " }");
-    } else if (!r->host) {
+    } else if (!r->host && !and[0]) {
         strbuf_puts(out, " TRUE");
     }
     strbuf_puts(out, "\n");
@@ -220,6 +223,13 @@ static int add_bind(struct strbuf *out, const struct balancer_desired *d, const 
     return 0;
 }
 
+/* Each request is two connections of this process, and a client's must never take the place that its own inner one needs. HAProxy's limit is a
+ * little less than half of the descriptors. */
+static uint64_t client_max(const struct hap_paths *p)
+{
+    return MAX_OF(MIN_OF(p->files ? p->files : FILES_MAX, (uint64_t)FILES_MAX) / 5, 16u);
+}
+
 /* What a client says about where it comes from is dropped, in every spelling that a WSGI server would take for the same name. */
 static int add_frontend(struct strbuf *out, const struct balancer_desired *d, const struct hap_paths *p, struct err *e)
 {
@@ -228,18 +238,17 @@ static int add_frontend(struct strbuf *out, const struct balancer_desired *d, co
     int rc = collect_routes(d, &routes, &n, e);
     if (rc < 0 || (rc = add_bind(out, d, p, e)) < 0)
         return rc;
+    strbuf_printf(out, "    no log\n    maxconn %" PRIu64 "\n", client_max(p));
     strbuf_printf(out,
-        "    log-format 'm1 %%b %%s %%Tw %%Tc %%Tr %%ST %%ts %%[var(txn.muster_stream)] %%rc %%HM'\n"
         "    http-request set-var(txn.muster_host) req.hdr(host),host_only,lower\n"
         "    http-request del-header ^x[-_]forwarded[-_] -m reg\n    http-request del-header ^x[-_]real[-_]ip$ -m reg\n"
         "    http-request del-header forwarded\n    http-request del-header proxy\n"
         "    http-request set-header X-Forwarded-For %%[src,regsub(^::ffff:,)]\n    http-request set-header X-Forwarded-Proto %s\n"
         "    http-request set-header X-Forwarded-Host %%[req.hdr(host)] if { req.hdr(host) -m found }\n"
-        "    http-request set-header X-Forwarded-Port %%[dst_port]\n"
-        "    http-response set-var(txn.muster_stream) bool(true) if { res.hdr(content-type) -m beg text/event-stream }\n",
+        "    http-request set-header X-Forwarded-Port %%[dst_port]\n",
         d->spec.tls ? "https" : "http");
     for (size_t i = 0; i < n; i++)
-        if ((rc = add_route(out, &routes[i], e)) < 0)
+        if ((rc = add_route(out, &routes[i], "", " { stopping }", e)) < 0 || (rc = add_route(out, &routes[i], "_", "", e)) < 0)
             return rc;
     strbuf_puts(out, "    default_backend _none\n");
     if (d->spec.raw) {
@@ -249,6 +258,79 @@ static int add_frontend(struct strbuf *out, const struct balancer_desired *d, co
     }
     strbuf_printf(out, "backend _none from muster\n    http-request return status %s content-type text/plain string \"%s\\n\"\n",
         d->upstream_n ? "404" : "503", d->upstream_n ? "muster: no service has this host and path" : "muster: no service is behind this balancer yet");
+    return 0;
+}
+
+/* --- the inner hop: docs/decisions/0004-inner-hop.md ------------------------------------------------------------------ */
+static int add_inner_bind(struct strbuf *out, const struct hap_paths *p, int which, struct err *e)
+{
+    cleanup_free char *path = xasprintf("unix@%s.%d.sock", p->hop, which);
+    int rc;
+    strbuf_puts(out, "    bind ");
+    if ((rc = quote(out, path, "inner socket", e)) < 0)
+        return rc;
+    strbuf_puts(out, " mode 600 backlog 8192");
+    if (p->user) {
+        strbuf_puts(out, " user ");
+        if ((rc = quote(out, p->user, "user", e)) < 0)
+            return rc;
+    }
+    strbuf_puts(out, "\n");
+    return 0;
+}
+
+/* Two doors to the same backends. The first says nothing if the answer was cut, so that the outer side sends the request again, to the second,
+ * which answers 502. Both are here for each connection's first request only: for a later one HAProxy would close instead of a 502.
+ * Time limits towards the outer side are longer than the outer side's own towards the client. */
+static int add_inner(struct strbuf *out, const struct balancer_desired *d, const struct hap_paths *p, struct err *e)
+{
+    strbuf_printf(out,
+        "defaults _inner\n"
+        "    mode http\n    log global\n    option dontlognull\n"
+        "    timeout connect 3s\n    timeout client 10m\n    timeout server 5m\n    timeout http-request 1m\n"
+        "    timeout tunnel 1h\n    timeout client-fin 30s\n    timeout queue %" PRId64 "ms\n"
+        "    option http-server-close\n    http-reuse never\n"
+        "    retries 4\n    option redispatch 1\n    retry-on conn-failure\n"
+        "    load-server-state-from-file global\n%s",
+        MAX_OF(d->spec.queue_timeout_ms, 1), error_503_504);
+    for (int i = 1; i <= 2; i++) {
+        strbuf_printf(out, "frontend _inner%d from _inner\n", i);
+        int rc = add_inner_bind(out, p, i, e);
+        if (rc < 0)
+            return rc;
+        strbuf_puts(out, i == 1 ? "    errorfile 502 /dev/null\n" : error_502);
+        strbuf_puts(out,
+            "    log-format 'm1 %b %s %Tw %Tc %Tr %ST %ts %[var(txn.muster_stream)] %rc %HM'\n"
+            "    http-request set-var(txn.muster_service) req.hdr(x-muster-service)\n    http-request del-header x-muster-service\n"
+            "    http-response set-var(txn.muster_stream) bool(true) if { res.hdr(content-type) -m beg text/event-stream }\n"
+            "    use_backend %[var(txn.muster_service)]\n    default_backend _none\n");
+    }
+    return 0;
+}
+
+/* The outer side of a service. `first` has weight 0, so a retry goes to `last`, and whatever is not to be sent twice goes there at once. A body
+ * must be short, or HAProxy cannot keep it to send it again. */
+static int add_outer(struct strbuf *out, const struct balancer_desired *d, const struct upstream *u, const struct hap_paths *p, struct err *e)
+{
+    int64_t wait_s = MAX_OF(d->spec.queue_timeout_ms, 1) / 1000 + 1;
+    strbuf_printf(out, "backend _%s from muster\n    balance roundrobin\n    timeout server %" PRId64 "s\n    timeout tunnel 61m\n", u->service, wait_s + 600);
+    strbuf_printf(out, "    http-request set-header X-Muster-Service %s\n", u->service);
+    if (u->retry)
+        strbuf_puts(out,
+            "    acl muster_again method GET HEAD OPTIONS TRACE PUT DELETE\n"
+            "    acl muster_long req.hdr(transfer-encoding) -m found\n    acl muster_long req.hdr_val(content-length) gt 4096\n"
+            "    http-request disable-l7-retry if !muster_again or muster_long\n"
+            "    use-server first if muster_again !muster_long\n");
+    else
+        strbuf_puts(out, "    http-request disable-l7-retry\n");
+    for (int i = 1; i <= 2; i++) {
+        cleanup_free char *path = xasprintf("unix@%s.%d.sock", p->hop, i);
+        strbuf_printf(out, "    server %s ", i == 1 ? "first" : "last");
+        int rc = quote(out, path, "inner socket", e);
+        if (rc < 0)
+            return rc;
+        strbuf_puts(out, i == 1 ? " weight 0\n" : "\n");
+    }
     return 0;
 }
 
@@ -330,8 +412,7 @@ static int add_backend(struct strbuf *out, const struct upstream *u, bool signat
     int rc = name_ok(u->service, "service", e);
     if (rc < 0)
         return rc;
-    strbuf_printf(out, "backend %s from muster\n    balance roundrobin\n    http-request disable-l7-retry%s\n", u->service,
-        u->retry ? " if !{ method GET HEAD OPTIONS TRACE PUT DELETE }" : "");
+    strbuf_printf(out, "backend %s from _inner\n    balance roundrobin\n", u->service);
     if ((rc = add_check(out, u, e)) < 0)
         return err_wrap(e, rc, "services.%s", u->service);
     add_server_defaults(out, u, signature);
@@ -345,10 +426,10 @@ static int body(struct strbuf *out, const struct balancer_desired *d, const stru
     if (rc < 0)
         return rc;
     add_defaults(out, d);
-    if ((rc = add_frontend(out, d, p, e)) < 0)
+    if ((rc = add_frontend(out, d, p, e)) < 0 || (rc = add_inner(out, d, p, e)) < 0)
         return rc;
     for (size_t i = 0; i < d->upstream_n; i++)
-        if ((rc = add_backend(out, &d->upstreams[i], signature, e)) < 0)
+        if ((rc = add_backend(out, &d->upstreams[i], signature, e)) < 0 || (rc = add_outer(out, d, &d->upstreams[i], p, e)) < 0)
             return rc;
     return 0;
 }
@@ -356,7 +437,7 @@ static int body(struct strbuf *out, const struct balancer_desired *d, const stru
 int hap_conf_signature(const struct balancer_desired *d, const struct hap_paths *p, uint64_t *ret, struct err *e)
 {
     struct hap_paths q = *p;
-    q.stats_socket = "-";                   /* one a generation */
+    q.stats_socket = q.hop = "-";           /* one a generation */
     cleanup_strbuf struct strbuf text = STRBUF_INIT;
     int rc = body(&text, d, &q, true, e);
     if (rc < 0)

@@ -10,10 +10,14 @@
 
 struct hap_paths {
     const char *stats_socket, *log_socket, *state_file;
+    const char *hop;                        /* what the paths of the sockets inside begin with: HOP.1.sock and HOP.2.sock */
     uint32_t stats_uid, stats_gid;          /* who may speak to the stats socket */
     const char *user, *group;               /* what HAProxy changes to; NULL: it stays */
     uint32_t listen_fd;
+    uint64_t files;                         /* descriptors that HAProxy may have; 0: enough */
 };
+/* So long a HAProxy told to end goes on taking connections; what it has taken inside, it finishes. From the order on it goes no more by the hop. */
+enum { HAP_GRACE_MS = 100 };
 enum { HAP_HOSTS_MAX = 1000, HAP_PATH_MAX = 1000, HAP_SLOTS_MAX = INSTANCES_MAX };
 
 /* -EINVAL and e: a value that cannot be expressed. */

@@ -60,7 +60,7 @@ static inline void *serve_one(void *arg)
             snprintf(body, sizeof body, "%s", in);
         else
             snprintf(body, sizeof body, "server %d\n", s.index);
-        int len = snprintf(out, sizeof out, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n%s", strlen(body),
+        int len = snprintf(out, sizeof out, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n%s", strstr(in, "/made502") ? "502 Made By It" : "200 OK", strlen(body),
             strstr(in, "/events") ? "Content-Type: text/event-stream\r\n" : "", body);
         ssize_t w = write(s.fd, out, (size_t)len);
         (void)w;

@@ -9,7 +9,7 @@
 #include "agent/haproxy_conf.h"
 #include "base/cleanup.h"
 
-static const struct hap_paths paths = { .stats_socket = "/run/m/ctl.1.sock", .log_socket = "/run/m/log.sock", .state_file = "/run/m/state", .stats_uid = 7,
+static const struct hap_paths paths = { .stats_socket = "/run/m/ctl.1.sock", .hop = "/run/m/h.1", .log_socket = "/run/m/log.sock", .state_file = "/run/m/state", .stats_uid = 7,
     .stats_gid = 8, .listen_fd = 3 };
 
 struct fixture { struct upstream_server servers[4]; char *hosts[2]; struct upstream u; struct balancer_desired d; };
@@ -38,8 +38,12 @@ static void test_what_is_written(void **state)
         "\n    bind fd@3\n", " mode 600 uid 7 gid 8 level admin\n", "\n    timeout queue 5000ms\n", "\n    retries 1\n", "\n    option redispatch 1\n",
         "\n    retry-on conn-failure empty-response\n", "\n    option http-server-close\n",
         "\n    http-request set-header X-Forwarded-For %[src,regsub(^::ffff:,)]\n",         /* an IPv4 client of a listener for both */ "\n    option idle-close-on-response\n",
-        "\n    load-server-state-from-file global\n", "\n    use_backend api if { path -m str -- '/v1' } or { path -m beg -- '/v1/' }\n",
-        "\n    http-request disable-l7-retry if !{ method GET HEAD OPTIONS TRACE PUT DELETE }\n", " observe layer4 error-limit 1 on-error mark-down ",
+        "\n    load-server-state-from-file global\n", "\n    use_backend _api if { path -m str -- '/v1' } or { path -m beg -- '/v1/' }\n",
+        "\n    use_backend api if { stopping } { path -m str -- '/v1' } or { stopping } { path -m beg -- '/v1/' }\n    use_backend _api ",
+        "\n    acl muster_again method GET HEAD OPTIONS TRACE PUT DELETE\n", "\n    http-request disable-l7-retry if !muster_again or muster_long\n",
+        "\n    use-server first if muster_again !muster_long\n    server first 'unix@/run/m/h.1.1.sock' weight 0\n    server last 'unix@/run/m/h.1.2.sock'\n",
+        "\n    bind 'unix@/run/m/h.1.1.sock' mode 600 backlog 8192\n    errorfile 502 /dev/null\n", "\n    no log\n    maxconn 40000\n", "\nbackend api from _inner\n",
+        "\n    retries 4\n    option redispatch 1\n    retry-on conn-failure\n", " observe layer4 error-limit 1 on-error mark-down ",
         ("\n    server api.1 127.0.0.1:20001\n    server-template api. 2-2 127.0.0.1:1 disabled\n    server api.3 ::1:20003 disabled\n"
          "    server-template api. 4-5 127.0.0.1:1 disabled\n"), " maxconn 4\n", " uri '/healthz' ver HTTP/1.1 ", "\nbackend _none from muster\n    http-request return status 404 ",
     };
@@ -52,7 +56,7 @@ static void test_what_is_written(void **state)
             fail_msg("%s is not in\n%s", lines[i], text);
     f.u.retry = false;
     cleanup_free char *never = text_of(&f);
-    assert_non_null(strstr(never, "\n    http-request disable-l7-retry\n"));
+    assert_non_null(strstr(never, "\n    http-request disable-l7-retry\n    server first "));
     assert_null(strstr(text, "ssl crt"));
     f.d.spec.tls = (char *)"/etc/it's mine.pem";
     cleanup_free char *tls = text_of(&f);
@@ -89,9 +93,9 @@ static void test_nothing_is_injected(void **state)
     cleanup_free char *quoted = text_of(&f);
     assert_non_null(strstr(quoted, "'/a'\\'' } { always_true } #$HOME\"\\'"));
     init(&f);
-    fixed_printf(f.servers[0].address, "127.0.0.1 weight 0");       /* no address: the slot stays empty */
+    fixed_printf(f.servers[0].address, "127.0.0.1 weight 7");       /* no address: the slot stays empty */
     cleanup_free char *addr = text_of(&f);
-    assert_null(strstr(addr, "weight"));
+    assert_null(strstr(addr, "weight 7"));
 }
 
 static uint64_t signature(struct fixture *f)
@@ -139,7 +143,7 @@ static void test_what_needs_a_new_haproxy(void **state)
 
 static void test_precedence_of_routes(void **state)
 {
-    static const char *const order[] = { "use_backend c if", "use_backend b if", "use_backend e if", "use_backend a if", "use_backend d if", "default_backend _none" };
+    static const char *const order[] = { "use_backend _c if", "use_backend _b if", "use_backend _e if", "use_backend _a if", "use_backend _d if", "default_backend _none" };
     static char *exact[] = { (char *)"One.Example.com" }, *wild[] = { (char *)"*.example.com" }, *deep[] = { (char *)"*.deep.example.com" };
     struct upstream u[] = {
         { .service = "a", .path = (char *)"/long/path" }, { .service = "b", .path = (char *)"/", .hosts = { exact, 1 } },
