@@ -6,7 +6,7 @@
  * One thread (the loop's); a second one, inside, reads the log datagrams. All is bounded and asynchronous.
  *
  * Keeper ids of a balancer `edge`: "balancer:edge.7" a HAProxy of generation 7, "balancer:edge/check" the validation of a configuration,
- * "balancer:edge:2" a held listening socket. Files: RUN/edge/ with haproxy.7.cfg, ctl.7.sock, log.sock, servers.state. */
+ * "balancer:edge:2" a held listening socket. Files: RUN/edge/ with haproxy.7.cfg, ctl.7.sock, h.7.1.sock, h.7.2.sock, log.sock, servers.state. */
 #pragma once
 #include <uv.h>
 #include "agent/keeper_proto.h"

@@ -43,6 +43,21 @@ static void test_totals(void **state)
     hapmetrics_free(m);
 }
 
+/* Behind the inner hop an answer that was cut, and asked for again, is no error that a client got. */
+static void test_errors_are_those_of_the_outer_side(void **state)
+{
+    struct hap_row v[] = { { .proxy = "_api", .server = "BACKEND", .kind = HAP_BACKEND, .req_tot = 9, .hrsp_5xx = 1 },
+        { .proxy = "api", .server = "BACKEND", .kind = HAP_BACKEND, .req_tot = 10, .hrsp_5xx = 3 } };
+    struct hapmetrics *m = hapmetrics_new();
+    struct hapmetrics_figures f;
+    (void)state;
+    hapmetrics_add(m, NULL, &(struct hap_stat){ v, 2 }, true);
+    assert_true(hapmetrics_figures(m, 0, "api", &f));
+    assert_true(f.requests == 10 && f.errors == 1);
+    assert_false(hapmetrics_figures(m, 0, "_api", &f));
+    hapmetrics_free(m);
+}
+
 static void test_rates(void **state)
 {
     struct hapmetrics *m = hapmetrics_new();
@@ -125,7 +140,7 @@ static void test_window_is_bounded(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_totals), cmocka_unit_test(test_rates), cmocka_unit_test(test_servers_count_attempts_and_no_answer),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_totals), cmocka_unit_test(test_errors_are_those_of_the_outer_side), cmocka_unit_test(test_rates), cmocka_unit_test(test_servers_count_attempts_and_no_answer),
         cmocka_unit_test(test_window), cmocka_unit_test(test_window_is_bounded) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
