@@ -1,9 +1,10 @@
 /* haproxy_conf.h - the configuration of one HAProxy (2.6), and the server-state file it starts from, as text.
  *
  * Pure: equal inputs give equal texts. What is given is borrowed; texts returned are to be freed.
- * A service `api` is a backend `api`, reached through a backend `_api` of the same process (docs/decisions/0004-inner-hop.md); its instance api.3 is the server `api.3` there, so statistics and log lines name instances by
- * themselves. Servers are slots: as many as the upstream says, all there from the start, out of service (maint) until used. What differs
- * between two wanted sets only by the runtime API (who is in a slot, its address and state, maxconn) changes no signature.
+ * A service `api` is a backend `api`, reached through a backend `_api` of the same process (docs/decisions/0004-inner-hop.md); its instance
+ * api.3 is the server `api.3` there, so statistics and log lines name instances by themselves. Servers are slots: as many as the upstream says,
+ * all there from the start, out of service (maint) until used. What differs between two wanted sets only by the runtime API (who is in a slot,
+ * its address and state, maxconn) changes no signature.
  * Each value of a user goes in single quotes; one that cannot be quoted (a control character) is refused. Only `raw` is taken as it is. */
 #pragma once
 #include "model/desired.h"

@@ -140,7 +140,8 @@ static void test_window_is_bounded(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_totals), cmocka_unit_test(test_errors_are_those_of_the_outer_side), cmocka_unit_test(test_rates), cmocka_unit_test(test_servers_count_attempts_and_no_answer),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_totals), cmocka_unit_test(test_errors_are_those_of_the_outer_side),
+        cmocka_unit_test(test_rates), cmocka_unit_test(test_servers_count_attempts_and_no_answer),
         cmocka_unit_test(test_window), cmocka_unit_test(test_window_is_bounded) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
