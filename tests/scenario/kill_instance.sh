@@ -11,7 +11,7 @@ before=$(pids api)
 load_start --rate "${RATE:-200}" --duration 600 --mix get=80,post=20 --conn mixed
 sleep 1
 for k in 1 2 3 4 5 6 7 8 9 10; do
-    victim=$(status "[x['pid'] for x in s['api']['instances'] if x['pid']][($k * 5) % 6]")
+    victim=$(status "(lambda v: v[($k * 5) % len(v)])([x['pid'] for x in s['api']['instances'] if x['pid']])")    # one that restarts has none
     kill -9 "$victim" || fail "no such process: $victim"
     say "killed $victim"
     sleep 0.55
