@@ -15,6 +15,7 @@ struct logfollow {
     off_t at;
     struct strbuf part;         /* a line without its end yet */
     size_t gaps;
+    bool from_oldest;           /* there was no file at all at the start: whatever appears is new, rotated ones too */
 };
 
 /* index 0 is the live file. */
@@ -63,6 +64,7 @@ struct logfollow *logfollow_new(const char *path)
     struct logfollow *f = xcalloc(1, sizeof *f);
     f->path = xstrdup(path);
     f->fd = open_index(f, 0);
+    f->from_oldest = f->fd < 0 && oldest_index(f) == 0;
     return f;
 }
 
@@ -228,7 +230,8 @@ size_t logfollow_read(struct logfollow *f, size_t most, logfollow_fn *fn, void *
 {
     size_t given = 0;
     if (f->fd < 0) {
-        f->fd = open_index(f, 0);
+        if (f->from_oldest) logfollow_seek_oldest(f);
+        else f->fd = open_index(f, 0);
         if (f->fd < 0) return 0;
     }
     for (;;) {

@@ -122,6 +122,23 @@ static void rotations_between_looks(void **state)
     logfollow_free(f);
 }
 
+/* A log that was not there at the start, and was rotated already before the first look: all of it is new. */
+static void a_new_log_rotated_before_the_first_look(void **state)
+{
+    (void)state;
+    cleanup_free char *path = log_path("api.1");
+    struct logfollow *f = logfollow_new(path);
+    expect(f, 0, "");
+    append("api.1", "1\n");
+    rotate("api.1");
+    append("api.1", "2\n");
+    rotate("api.1");
+    append("api.1", "3\n");
+    expect(f, 0, "1|2|3|");
+    assert_int_equal(logfollow_gaps(f), 0);
+    logfollow_free(f);
+}
+
 static void a_follower_that_is_too_slow_says_so(void **state)
 {
     (void)state;
@@ -308,7 +325,8 @@ int main(void)
 {
 #define IN_DIR(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
     const struct CMUnitTest tests[] = {
-        IN_DIR(lines_parts_and_bounds), IN_DIR(rotations_between_looks), IN_DIR(a_follower_that_is_too_slow_says_so), IN_DIR(numbered_writer_loses_nothing), IN_DIR(a_thousand_rotations_beside_us),
+        IN_DIR(lines_parts_and_bounds), IN_DIR(rotations_between_looks), IN_DIR(a_new_log_rotated_before_the_first_look),
+        IN_DIR(a_follower_that_is_too_slow_says_so), IN_DIR(numbered_writer_loses_nothing), IN_DIR(a_thousand_rotations_beside_us),
         IN_DIR(the_last_n_lines_over_files), IN_DIR(very_long_lines_come_in_pieces), IN_DIR(several_are_merged_by_time), IN_DIR(new_instances_come_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
