@@ -43,7 +43,8 @@ static void test_what_is_written(void **state)
         "\n    acl muster_again method GET HEAD OPTIONS TRACE PUT DELETE\n", "\n    http-request disable-l7-retry if !muster_again or muster_long\n",
         "\n    use-server first if muster_again !muster_long\n    server first 'unix@/run/m/h.1.1.sock' weight 0\n    server last 'unix@/run/m/h.1.2.sock'\n",
         "\n    bind 'unix@/run/m/h.1.1.sock' mode 600 backlog 8192\n    errorfile 502 /dev/null\n", "\n    no log\n    maxconn 40000\n", "\nbackend api from _inner\n",
-        "\n    retries 4\n    option redispatch 1\n    retry-on conn-failure\n", " observe layer4 error-limit 1 on-error mark-down ",
+        "\n    timeout queue 5000ms\n    option http-server-close\n    http-reuse never\n    retries 4\n    option redispatch 1\n    retry-on conn-failure\n",
+        " observe layer4 error-limit 1 on-error mark-down ",
         ("\n    server api.1 127.0.0.1:20001\n    server-template api. 2-2 127.0.0.1:1 disabled\n    server api.3 ::1:20003 disabled\n"
          "    server-template api. 4-5 127.0.0.1:1 disabled\n"), " maxconn 4\n", " uri '/healthz' ver HTTP/1.1 ", "\nbackend _none from muster\n    http-request return status 404 ",
     };
