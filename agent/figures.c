@@ -21,13 +21,6 @@ struct figures *figures_new(struct agent_core *core, struct runner *runner, stru
     return f;
 }
 
-void figures_free(struct figures *f)
-{
-    if (f)
-        sampler_free(f->sampler);
-    free(f);
-}
-
 static struct inst_metrics *of_id(struct wire_msg *m, size_t balanced_n, const char *id)
 {
     for (size_t i = 0; i < balanced_n; i++)

@@ -10,4 +10,3 @@ struct figures;
 struct figures *figures_new(struct agent_core *core, struct runner *runner, struct balancers *balancers);
 /* Fills m->metrics (owned by the caller: wire_msg_done). */
 void figures_round(struct figures *f, int64_t now_ms, struct wire_msg *m);
-void figures_free(struct figures *f);

@@ -113,8 +113,6 @@ void keeper_client_free(struct keeper_client *c)
     uv_close((uv_handle_t *)&c->poll, on_closed);
 }
 
-size_t keeper_client_queued(const struct keeper_client *c) { return c->queued; }
-
 /* fds are taken over. */
 static int submit(struct keeper_client *c, struct k_msg *m, int fd0, int fd1)
 {

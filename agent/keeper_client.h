@@ -27,7 +27,6 @@ int keeper_client_listen(struct keeper_client *c, const char *id, const char *ad
 int keeper_client_unlisten(struct keeper_client *c, const char *id);
 int keeper_client_list(struct keeper_client *c);
 int keeper_client_end(struct keeper_client *c);
-size_t keeper_client_queued(const struct keeper_client *c);
 
 /* Adds "<letter><text>\0" for a spawn's memfd. */
 void spawn_record(struct strbuf *b, char letter, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

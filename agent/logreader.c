@@ -141,14 +141,6 @@ void logreader_figures(struct logreader *r, int64_t now_ms, const char *name, st
     pthread_mutex_unlock(&r->lock);
 }
 
-void logreader_counts(struct logreader *r, uint64_t *ret_lines, uint64_t *ret_bad)
-{
-    pthread_mutex_lock(&r->lock);
-    *ret_lines = r->lines;
-    *ret_bad = r->bad;
-    pthread_mutex_unlock(&r->lock);
-}
-
 void logreader_free(struct logreader *r)
 {
     if (!r)

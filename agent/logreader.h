@@ -9,5 +9,4 @@ struct logreader;
 struct logreader *logreader_new(const char *path, unsigned uid, struct err *e);     /* binds path (replacing what is there); NULL and e */
 void logreader_trust(struct logreader *r, unsigned uid);
 void logreader_figures(struct logreader *r, int64_t now_ms, const char *name, struct latwin_figures *ret);
-void logreader_counts(struct logreader *r, uint64_t *ret_lines, uint64_t *ret_bad);  /* taken; not understood or not trusted */
 void logreader_free(struct logreader *r);                       /* ends the thread, removes the socket */

@@ -37,18 +37,6 @@ static void inst_free(struct runner_inst *i)
     free(i);
 }
 
-void runner_free(struct runner *r)
-{
-    struct runner_inst *i, *tmp;
-
-    if (!r)
-        return;
-    HASH_ITER(hh, r->insts, i, tmp)
-        inst_free(i);
-    runner_attempts_free(r);
-    free(r);
-}
-
 void runner_settle(struct runner *r)
 {
     r->o.settle(r->o.arg);

@@ -17,7 +17,6 @@ struct runner_options {
     void *arg;
 };
 struct runner *runner_new(const struct runner_options *o);
-void runner_free(struct runner *r);             /* for tests: the loop must be run once more after it */
 /* AA_SPAWN .. AA_HOOK_CANCEL; AA_STATUS and AA_EVENT are not for here. */
 void runner_act(struct runner *r, const struct agent_action *a);
 /* A message about an instance or helper (not a balancer). fd: taken over. */

@@ -360,13 +360,3 @@ bool runner_attempt_on_keeper(struct runner *r, const struct k_msg *m)
     return true;
 }
 
-void runner_attempts_free(struct runner *r)
-{
-    struct attempt *t, *tmp;
-
-    HASH_ITER(hh, r->attempts, t, tmp) {
-        if (t->net)
-            probe_cancel(t->net);
-        attempt_end(t);
-    }
-}

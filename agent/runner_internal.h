@@ -28,7 +28,6 @@ void runner_probe(struct runner *r, const struct agent_action *a);
 void runner_hook(struct runner *r, const struct agent_action *a);
 void runner_cancel(struct runner *r, const char *id, int what);
 bool runner_attempt_on_keeper(struct runner *r, const struct k_msg *m);     /* false: not about a helper */
-void runner_attempts_free(struct runner *r);
 
 /* runner_notify.c */
 bool runner_in_group(const struct runner_inst *i, int32_t pid);      /* by cgroup, else by session */

@@ -76,7 +76,6 @@ bool controller_service_at(const struct controller *c, size_t i, struct service_
 bool controller_service(const struct controller *c, const char *name, struct service_view *ret);
 /* The last decisions with their reasons, newest first, for `explain` (scaler decisions that changed something or would have, rollout steps). */
 size_t controller_explain(const struct controller *c, const char *name, const struct scale_why **ret, size_t max);
-size_t controller_balancer_count(const struct controller *c);
 struct balancer_view { const char *name; const struct balancer_spec *spec; const struct balancer_report *report; /* NULL: none yet */
                        bool applied; /* what is wanted now is what the balancer has acknowledged */ };
 bool controller_balancer_at(const struct controller *c, size_t i, struct balancer_view *ret);

@@ -62,8 +62,6 @@ size_t controller_explain(const struct controller *c, const char *name, const st
     return n;
 }
 
-size_t controller_balancer_count(const struct controller *c) { return c->bal_n; }
-
 bool controller_balancer_at(const struct controller *c, size_t i, struct balancer_view *ret)
 {
     if (i >= c->bal_n)
