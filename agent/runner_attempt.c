@@ -359,4 +359,3 @@ bool runner_attempt_on_keeper(struct runner *r, const struct k_msg *m)
     }
     return true;
 }
-
