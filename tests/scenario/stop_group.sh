@@ -19,7 +19,14 @@ wait_for 5 "the grandchild runs" [ -s "$T/family.json.pid" ]
 sleep 0.3
 grandchild=$(cat "$T/family.json.pid")
 rm "$T/family.json.pid"
-kill -9 "$(pid_of family.1)"
+main=$(pid_of family.1)
+# cgroup_views.sh says which kind of cgroup it must be.
+if [ "${MUSTER_EXPECT_CGROUP:-}" = none ]; then
+    expect "no cgroup is used" sh -c "! grep -q /muster- /proc/$main/cgroup"
+elif [ -n "${MUSTER_EXPECT_CGROUP:-}" ]; then
+    expect "it is in its cgroup" grep -qE "$MUSTER_EXPECT_CGROUP" "/proc/$main/cgroup"
+fi
+kill -9 "$main"
 wait_for 5 "the main process was killed: replaced" [ -s "$T/family.json.pid" ]
 expect "the old grandchild is gone" sh -c "! kill -0 $grandchild 2>/dev/null"
 wait_for 5 "ready again" ready family 1
