@@ -91,7 +91,7 @@ KINDS := flask_sync1 flask_sync4 flask_gthread fastapi
 QUICK := $(wildcard $(addprefix tests/scenario/,config_errors.sh first_answer.sh own_app.sh kill_instance.sh port_in_use.sh after_order.sh down_order.sh)) \
          "tests/scenario/scale_under_load.sh flask_gthread 1"
 SCENARIOS := $(filter-out %/lib.sh %/scale_under_load.sh,$(wildcard tests/scenario/*.sh))
-SCALING = $(foreach k,$(KINDS),"tests/scenario/scale_under_load.sh $(k) $(1)")
+SCALING = $(foreach k,$(KINDS),"tests/scenario/scale_under_load.sh $(k) $(1) $(2)")
 export O
 
 help: ## this list
@@ -110,9 +110,9 @@ sim: $(O)/sim ## the simulated cluster, SEEDS random runs
 lint: ## who includes whom, what pure files may call, banned functions
 	@$(RUN) tests/lint.sh
 scenario: all tools ## the real programs with real peers, all stories
-	@$(RUN) --timeout 120 $(SCENARIOS) $(call SCALING,5)
-soak: all tools ## each kind of application scaled up and down 100 times under load
-	@$(RUN) --timeout 14400 $(call SCALING,100)
+	@$(RUN) --timeout 120 $(SCENARIOS) $(call SCALING,5,220)
+soak: all tools ## each kind of application scaled up and down 100 times, 500 requests a second (20 minutes)
+	@$(RUN) --timeout 14400 $(call SCALING,100,500)
 bench: all tools ## the figures, as a table and as build/bench.json
 	@tests/bench/bench.py
 mutants: all tools ## planted defects: the suite must catch each
