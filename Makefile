@@ -23,7 +23,7 @@ srcs = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 objs = $(patsubst %.c,$(O)/%.o,$(call srcs,$(1)))
 brief = @$(if $(V),,echo '  $(1) $@';)
 
-.PHONY: all clean deps help demo test unit sim scenario soak bench lint fuzz fuzzers mutants tools
+.PHONY: all clean deps help demo test unit sim scenario soak bench lint fuzz fuzzers mutants tools systemd vm
 all: $(addprefix $(O)/,$(PROGRAMS))
 
 # --- libraries, one a folder -------------------------------------------------------------------
@@ -74,7 +74,7 @@ $(O)/load: $(call test_objs,tests/bench/load*.c tests/bench/answer.c tests/bench
 	$(link)
 $(O)/floor: $(O)/tests/bench/floor.o
 	$(link)
-TOOLS := $(filter-out $(O)/gen_config_doc,$(patsubst tests/tools/%.c,$(O)/%,$(wildcard tests/tools/*.c)))
+TOOLS := $(filter-out $(O)/gen_config_doc $(O)/gen_man,$(patsubst tests/tools/%.c,$(O)/%,$(wildcard tests/tools/*.c)))
 $(TOOLS): $(O)/%: $(O)/tests/tools/%.o
 	$(link)
 # A child's signals and exit status must be its own, not a sanitizer's.
@@ -92,10 +92,11 @@ QUICK := $(wildcard $(addprefix tests/scenario/,config_errors.sh first_answer.sh
          "tests/scenario/scale_under_load.sh flask_gthread 1"
 SCENARIOS := $(filter-out %/lib.sh %/scale_under_load.sh,$(wildcard tests/scenario/*.sh))
 SCALING = $(foreach k,$(KINDS),"tests/scenario/scale_under_load.sh $(k) $(1) $(2)")
+STORIES := $(patsubst %,"tests/systemd/box.sh %",$(wildcard tests/systemd/story_*.sh))
 export O
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile etc/install.mk | expand -t 18
 deps: ## install what is missing to build, run and test (apt-get)
 	@etc/deps.sh all
 demo: ## an API behind a balancer, a load that rises and falls, and muster following it
@@ -115,6 +116,10 @@ soak: all tools ## each kind of application scaled up and down 100 times, 500 re
 	@$(RUN) --timeout 14400 $(call SCALING,100,500)
 bench: all tools ## the figures, as a table and as build/bench.json
 	@tests/bench/bench.py
+systemd: all man tools ## muster under a real systemd, in a container made of this machine: every story (root)
+	@$(RUN) --timeout 120 $(STORIES)
+vm: all man tools ## the same under Debian's kernel with its controllers, in a virtual machine (root)
+	@$(RUN) tests/systemd/vm.sh
 mutants: all tools ## planted defects: the suite must catch each
 	@tests/mutants/run.sh
 fuzz: ## each fuzz target for FUZZ_S seconds, under ASan and UBSan
@@ -128,6 +133,7 @@ run-fuzzers:
 	@$(RUN) --timeout 120 $(foreach f,$(FUZZERS),"$(f) -max_total_time=$(FUZZ_S) -timeout=5 -rss_limit_mb=1024 -print_final_stats=0 -verbosity=0 -artifact_prefix=$(O)/corpus/crash- $(O)/corpus/$(notdir $(f)) $(wildcard tests/fuzz/corpus/$(notdir $(f)))")
 .PRECIOUS: $(O)/%.o
 
+include etc/install.mk
 clean:
 	rm -rf $(O) $(O)-fuzz $(O)-clang $(O)-asan
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

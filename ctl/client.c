@@ -62,7 +62,8 @@ static int not_reached(struct client *c, CURLcode code, struct err *e)
     long os = 0;
     curl_easy_getinfo(c->curl, CURLINFO_OS_ERRNO, &os);
     if (os == EACCES || os == EPERM)
-        return err_set(e, -EACCES, "%s belongs to another user: only the one who started muster, and root, may use it", c->paths->socket);
+        return err_set(e, -EACCES, "%s is not open to you: root may use it, and the user who started muster or, where it is a service, members of its group (muster)",
+                       c->paths->socket);
     if (code == CURLE_COULDNT_CONNECT)
         return err_set(e, -ECONNREFUSED, "no muster runs here (%s)", c->paths->socket);
     if (code == CURLE_OPERATION_TIMEDOUT) return err_set(e, -ETIMEDOUT, "musterd does not answer (%s)", c->paths->socket);

@@ -99,6 +99,8 @@ static int help_paths(void)
          "                  state.db, events.db, log/ (instances' logs; muster's own is muster.log)\n"
          "  runtime folder  /run/muster for root, else $XDG_RUNTIME_DIR/muster, else STATE/run.d:\n"
          "                  sockets. Another state folder has another one; STATE/run is a link to it\n\n"
+         "As a service of systemd muster has root's folders (its log is in the journal). Members of\n"
+         "the group muster reach it without saying --state, if they run no muster of their own.\n\n"
          "Two musters with two state folders know nothing of each other. `up --state DIR` and\n"
          "MUSTER_STATE=DIR say which one is meant.");
     return EXIT_DONE;

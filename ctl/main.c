@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "ctl/command.h"
 #include "ctl/help.h"
 
@@ -18,6 +19,13 @@ static int unknown_command(const char *name)
     else ctl_fail(0, "there is no command `%s`", name);
     fputs("`musterctl --help` lists all.\n", stderr);
     return EXIT_USAGE;
+}
+
+/* `up` is about a muster of one's own; `logs` too where there are any, since it needs no muster that runs. All else may be about the machine's. */
+static void maybe_system(const struct command *cmd, struct ctl *c)
+{
+    if (cmd->run == cmd_up || (cmd->run == cmd_logs && access(c->paths.log, F_OK) == 0)) return;
+    (void)paths_use_system(args_get(&c->args, "state"), &c->paths);
 }
 
 static int run_command(const struct command *cmd, int argc, char **argv)
@@ -39,6 +47,7 @@ static int run_command(const struct command *cmd, int argc, char **argv)
     }
     if (!cmd->offline) {
         if (paths_find(args_get(&c.args, "state"), true, &c.paths, &e) < 0) return ctl_fail(EXIT_USAGE, "%s", e.text);
+        maybe_system(cmd, &c);
         c.client = client_new(&c.paths);
     }
     c.look = look_detect(STDOUT_FILENO);

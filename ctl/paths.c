@@ -122,6 +122,25 @@ int paths_find(const char *state_option, bool follow, struct paths *ret, struct 
     return 0;
 }
 
+bool paths_use_system_at(const char *run, const char *state, struct paths *p)
+{
+    struct paths q = { .is_default = true };
+    if (access(p->socket, F_OK) == 0) return false;
+    fixed_copy(q.run, sizeof q.run, run);
+    fixed_copy(q.state, sizeof q.state, state);
+    derived(&q);
+    if (access(q.socket, F_OK) < 0) return false;
+    *p = q;
+    return true;
+}
+
+bool paths_use_system(const char *state_option, struct paths *p)
+{
+    const char *said = getenv("MUSTER_STATE");
+    if (state_option || (said && *said) || geteuid() == 0) return false;
+    return paths_use_system_at("/run/muster", "/var/lib/muster", p);
+}
+
 static int make_own(const char *path, mode_t mode, struct err *e)
 {
     struct stat st;

@@ -1,14 +1,17 @@
 #!/bin/bash
-# Installs what is missing to build and run muster (`etc/deps.sh run`), and to test it too (`etc/deps.sh all`). Debian 12.
+# Installs what is missing to build and run muster (`etc/deps.sh run`), and to test it too (`etc/deps.sh all`); for `make vm`: `etc/deps.sh vm`. Debian 12.
 # Asks nothing; does nothing, and needs no network and no root, when all is there.
 set -euo pipefail
 run=(gcc make pkg-config libuv1-dev libsystemd-dev libyaml-dev libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libsqlite3-dev
-     libprotobuf-c-dev protobuf-c-compiler uthash-dev haproxy gunicorn python3-flask)
-test=(libcmocka-dev clang libclang-rt-14-dev patch python3-fastapi uvicorn python3-yaml curl openssl procps iproute2 util-linux)
+     libprotobuf-c-dev protobuf-c-compiler uthash-dev scdoc haproxy gunicorn python3-flask)
+test=(libcmocka-dev clang libclang-rt-14-dev patch python3-fastapi uvicorn python3-yaml curl openssl procps iproute2 util-linux
+      systemd systemd-container dbus)
+vm=(qemu-system-x86 e2fsprogs cpio kmod)
 case "${1:-all}" in
 run) want=("${run[@]}") ;;
 all) want=("${run[@]}" "${test[@]}") ;;
-*) echo "usage: etc/deps.sh [run|all]" >&2; exit 2 ;;
+vm) want=("${vm[@]}") ;;
+*) echo "usage: etc/deps.sh [run|all|vm]" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then

@@ -18,3 +18,5 @@ void frame_close(struct frame_channel *ch);                    /* on_close follo
 int unix_listen(const char *path, unsigned mode, int gid, struct err *e);
 int unix_connect(const char *path, struct err *e);             /* blocks for at most 2 s; non-blocking after; fd or -errno */
 int unix_peer_uid(int fd, unsigned *ret_uid, int *ret_pid);
+/* Was the peer, as it connected, in this group: by its own or a supplementary one? false also if that cannot be known. */
+bool unix_peer_in_group(int fd, unsigned gid);

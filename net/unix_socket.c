@@ -102,3 +102,26 @@ int unix_peer_uid(int fd, unsigned *ret_uid, int *ret_pid)
     *ret_pid = c.pid;
     return 0;
 }
+
+enum { GROUPS_BYTES_MAX = 65536 * sizeof(gid_t) };          /* NGROUPS_MAX of Linux */
+
+/* SO_PEERGROUPS is of when it connected and needs no look-up of names. */
+bool unix_peer_in_group(int fd, unsigned gid)
+{
+    struct ucred c;
+    socklen_t len = sizeof c, room = 64 * sizeof(gid_t);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len) < 0)
+        return false;
+    if (c.gid == gid)
+        return true;
+    cleanup_free gid_t *list = xcalloc(1, room);
+    int rc = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, list, &room);
+    if (rc < 0 && errno == ERANGE && room <= GROUPS_BYTES_MAX) {     /* room tells by now what it takes */
+        list = xrealloc(list, room);
+        rc = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, list, &room);
+    }
+    for (size_t i = 0; rc == 0 && i < room / sizeof *list; i++)
+        if (list[i] == gid)
+            return true;
+    return false;
+}

@@ -24,6 +24,7 @@ struct api {
     uv_idle_t kick;
     struct api_call *waiting;       /* held GET /v1/events */
     char *path;
+    bool given;                     /* the listening socket is systemd's too */
     bool closing;
     int handles;
 };
@@ -179,7 +180,16 @@ static bool peer_allowed(struct api_call *c)
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     int pid;
 
-    return info && !unix_peer_uid(info->connect_fd, &c->peer_uid, &pid) && (c->peer_uid == 0 || c->peer_uid == geteuid());
+    if (!info || unix_peer_uid(info->connect_fd, &c->peer_uid, &pid))
+        return false;
+    return c->peer_uid == 0 || c->peer_uid == geteuid() || (c->api->given && unix_peer_in_group(info->connect_fd, getegid()));
+}
+
+static void refuse_peer(struct api_call *c)
+{
+    const char *more = c->api->given ? " and members of its group" : "";
+
+    api_answer_error(c, 403, "user %u may not talk to this musterd: only root, user %u%s may", c->peer_uid, geteuid(), more);
 }
 
 static bool take_body(struct api_call *c, const char *data, size_t len)
@@ -220,7 +230,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     if (a->closing)                 /* nobody would be there to end a held call */
         api_answer_error(c, 503, "the controller is ending");
     else if (!peer_allowed(c))
-        api_answer_error(c, 403, "user %u may not talk to this musterd: only root and user %u may", c->peer_uid, geteuid());
+        refuse_peer(c);
     else
         api_route(c);
     return c->answered ? send_answer(c) : MHD_YES;
@@ -254,9 +264,9 @@ static void init_handles(struct api *a, int epoll_fd)
     uv_poll_start(&a->poll, UV_READABLE, on_ready);
 }
 
-int api_new(uv_loop_t *loop, struct daemon *d, const char *socket_path, struct api **ret, struct err *e)
+int api_new(uv_loop_t *loop, struct daemon *d, const char *socket_path, int given_fd, struct api **ret, struct err *e)
 {
-    int fd = unix_listen(socket_path, 0600, -1, e);
+    int fd = given_fd >= 0 ? given_fd : unix_listen(socket_path, 0600, -1, e);
 
     if (fd < 0)
         return err_wrap(e, fd, "API socket %s", socket_path);
@@ -274,6 +284,7 @@ int api_new(uv_loop_t *loop, struct daemon *d, const char *socket_path, struct a
         return err_set(e, -EIO, "API socket %s: libmicrohttpd did not start", socket_path);
     }
     a->path = xstrdup(socket_path);
+    a->given = given_fd >= 0;
     init_handles(a, info->epoll_fd);
     daemon_on_events(d, on_new_events, a);
     *ret = a;
@@ -299,12 +310,15 @@ void api_close(struct api *a)
 
     answer_waiting(a, true, 0);
     a->closing = true;
+    if (a->given)                   /* else MHD_stop_daemon could shut down what is systemd's too; who connects now waits for the next musterd */
+        close(MHD_quiesce_daemon(a->mhd));
     for (int i = 0; i < LAST_ROUNDS && ms == 0; i++) {      /* what is answered goes out */
         MHD_run(a->mhd);
         if (MHD_get_timeout(a->mhd, &ms) != MHD_YES)
             break;
     }
-    unlink(a->path);
+    if (!a->given)
+        unlink(a->path);
     a->handles = 4;
     uv_close((uv_handle_t *)&a->poll, on_closed);
     uv_close((uv_handle_t *)&a->timer, on_closed);

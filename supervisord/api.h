@@ -7,7 +7,9 @@
 
 struct api;
 struct daemon;
-int api_new(uv_loop_t *loop, struct daemon *d, const char *socket_path, struct api **ret, struct err *e);
+/* given_fd >= 0: the listening socket, systemd's too (systemd.h): members of our own group may talk to us as well, since its mode lets them in.
+ * Else one is made at socket_path, for root and our own user. */
+int api_new(uv_loop_t *loop, struct daemon *d, const char *socket_path, int given_fd, struct api **ret, struct err *e);
 void api_kick(struct api *a);           /* answers may be due: run libmicrohttpd once, from the loop. NULL is harmless */
 void api_close(struct api *a);
 

@@ -249,8 +249,14 @@ static void delete_service(struct api_call *c, const char *name) { change_servic
 static void post_down(struct api_call *c, const char *name)
 {
     struct err none = { "" };
+    struct daemon_info info;
 
     (void)name;
+    daemon_info(c->daemon, &info);
+    if (info.is_service) {
+        api_answer_error(c, 409, "muster is a service of systemd here: `systemctl stop muster-instances` ends it and all instances, `musterctl stop SERVICE` one service");
+        return;
+    }
     controller_down(daemon_core(c->daemon), daemon_now(c->daemon));
     answer_change(c, 0, &none, json_object());
 }

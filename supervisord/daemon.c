@@ -1,6 +1,7 @@
 /* daemon.c - see daemon.h. */
 #include "supervisord/daemon.h"
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,8 +29,10 @@ struct daemon {
     struct events *events;
     struct link *link;
     struct api *api;
+    struct systemd *systemd;
     uint64_t epoch;
     bool lost;                              /* the state was lost: the agent's copy is taken over when it says hello */
+    bool fresh;                             /* a first start, unless the agent, whose state is elsewhere, knows better */
     bool agent_connected, agent_known;
 
     struct store_batch durable;             /* what the store is known to hold: to undo a refused change */
@@ -60,6 +63,8 @@ void daemon_on_events(struct daemon *d, void (*fn)(void *arg), void *arg)
     d->on_events_arg = arg;
 }
 
+static bool is_service(const struct daemon *d) { return d->o->given && d->o->given->api >= 0; }
+
 void daemon_info(struct daemon *d, struct daemon_info *ret)
 {
     size_t n = 0;
@@ -70,7 +75,7 @@ void daemon_info(struct daemon *d, struct daemon_info *ret)
         d->problems[n++] = d->store_problem;
     if (!d->agent_connected)
         d->problems[n++] = "no agent is connected: instances run on, but nothing can be changed until it comes back";
-    *ret = (struct daemon_info){ d->epoch, d->o->state_folder, d->log_folder, d->agent_connected, d->agent_known, d->problems, n };
+    *ret = (struct daemon_info){ d->epoch, d->o->state_folder, d->log_folder, d->agent_connected, d->agent_known, d->problems, n, is_service(d) };
 }
 
 static void add_event(struct daemon *d, const struct muster_event *given)
@@ -324,17 +329,11 @@ void daemon_commit(struct daemon *d, daemon_done_fn done, void *arg)
 }
 
 /* --- the agent ------------------------------------------------------------------------------------------ */
-static void raise_epoch_above(struct daemon *d, uint64_t agent_epoch)
+/* A new core with all that the old one had to remember: of people's and agents' requests only what has rows is left. */
+static void begin_anew(struct daemon *d)
 {
-    struct err e = { "" };
     struct store_batch rows = { 0 };
 
-    /* The same number at the first hello stands for another life, whose revisions may have been higher: the store was lost, or
-     * the raise of the life before could not be written. */
-    if (agent_epoch < d->epoch || (agent_epoch == d->epoch && d->agent_known))
-        return;
-    if (store_raise_epoch(d->store, agent_epoch + 1, &d->epoch, &e))
-        log_error("%s", e.text);
     take_events(d);
     take_dirty(d);                                          /* nothing is undone: what people wait for stays in the core */
     copy_batch(&rows, &d->durable);
@@ -344,20 +343,58 @@ static void raise_epoch_above(struct daemon *d, uint64_t agent_epoch)
     store_batch_done(&rows);
 }
 
+static void raise_epoch_above(struct daemon *d, uint64_t agent_epoch)
+{
+    struct err e = { "" };
+
+    /* The same number at the first hello stands for another life, whose revisions may have been higher: the store was lost, or
+     * the raise of the life before could not be written. */
+    if (agent_epoch < d->epoch || (agent_epoch == d->epoch && d->agent_known))
+        return;
+    if (store_raise_epoch(d->store, agent_epoch + 1, &d->epoch, &e))
+        log_error("%s", e.text);
+    begin_anew(d);
+}
+
+/* As a service the agent has a state folder of its own. A link to its logs in ours is what musterctl reads when nothing runs. */
+static void link_logs(const struct daemon *d)
+{
+    cleanup_free char *link = xasprintf("%s/log", d->o->state_folder);
+    char was[PATH_MAX];
+    ssize_t n = readlink(link, was, sizeof(was) - 1);
+
+    if (!is_service(d) || !strcmp(link, d->log_folder) || (n < 0 && errno != ENOENT))
+        return;                                             /* EINVAL: a folder of that name, of a time as no service */
+    was[n > 0 ? n : 0] = '\0';
+    if (!strcmp(was, d->log_folder))
+        return;
+    if (n > 0)
+        unlink(link);
+    if (symlink(d->log_folder, link))
+        log_warn("cannot make the link %s: %s", link, strerror(errno));
+}
+
 static void on_agent(void *arg, const struct hello *h)
 {
     struct daemon *d = arg;
 
     raise_epoch_above(d, h->epoch);
+    if (is_service(d) && controller_ended(d->core))         /* all was stopped for the agent's end; this is its next life */
+        begin_anew(d);
     d->agent_connected = d->agent_known = true;
     free(d->log_folder);
     d->log_folder = xstrdup(h->log_folder);
+    link_logs(d);
+    if (d->fresh && h->has_had && h->had.item_n) {
+        d->lost = true;
+        say(d, LOG_ERROR, "state", "the state file %s/state.db was missing, but the agent runs what an earlier one had", d->o->state_folder);
+    }
     if (d->lost && h->has_had) {
         controller_recover(d->core, daemon_now(d), &h->had);
         say(d, LOG_WARN, "state", "the lost state was rebuilt from what the agent had: %zu instance%s run on untouched",
             h->had.item_n, h->had.item_n == 1 ? "" : "s");
     }
-    d->lost = false;
+    d->lost = d->fresh = false;
     controller_agent_connected(d->core, daemon_now(d), h->epoch, h->revision);
     d->sent_revision = 0;           /* whatever was sent before: this link has not got it */
     settle(d);
@@ -396,15 +433,27 @@ static void on_signal(uv_signal_t *s, int signo)
     struct daemon *d = s->data;
 
     log_note("got signal %d, ending; instances run on", signo);
+    systemd_stopping(d->systemd);
     d->ending = true;
     uv_stop(&d->loop);
+}
+
+static void describe(struct daemon *d, struct strbuf *out)
+{
+    struct daemon_info info;
+
+    daemon_info(d, &info);
+    systemd_describe(d->core, d->agent_known, info.problem_n ? info.problems[0] : NULL, out);
 }
 
 static void on_flush(uv_timer_t *t)
 {
     struct daemon *d = t->data;
+    cleanup_strbuf struct strbuf status = STRBUF_INIT;
 
     events_flush(d->events);
+    describe(d, &status);
+    systemd_status(d->systemd, strbuf_str(&status));
 }
 
 static bool in_state_folder(const struct daemon *d, const char *name)
@@ -414,16 +463,18 @@ static bool in_state_folder(const struct daemon *d, const char *name)
     return access(path, F_OK) == 0;
 }
 
-/* A store that is gone beside an agent that has been told what to run is a lost one too, not a first start. */
+/* A store that is gone beside an agent that has been told what to run is a lost one too, not a first start. As a service the agent has
+ * a state folder of its own: whether it has been told anything is known at its hello. */
 static int open_store(struct daemon *d, struct err *e)
 {
-    bool missing = !in_state_folder(d, "state.db") && in_state_folder(d, "desired");
+    bool first = !in_state_folder(d, "state.db"), missing = first && in_state_folder(d, "desired");
     int rc = store_open(&d->loop, d->o->state_folder, &d->store, &d->lost, &d->lost_note, e);
 
     if (!rc && missing && !d->lost) {
         d->lost = true;
         d->lost_note = xasprintf("the state file %s/state.db is missing", d->o->state_folder);
     }
+    d->fresh = first && !d->lost && is_service(d);
     return rc;
 }
 
@@ -441,7 +492,7 @@ static int start_store(struct daemon *d, struct err *e)
     struct err why = { "" };
     /* Generations are made from the epoch: one that the lost store may have given already would make an old process pass as a new one,
      * if an apply comes before the agent's hello. The seconds since 1970 are above every count of starts. */
-    rc = store_raise_epoch(d->store, d->lost ? (uint64_t)(clock_wall_ms() / 1000) : 0, &d->epoch, &why);
+    rc = store_raise_epoch(d->store, d->lost || d->fresh ? (uint64_t)(clock_wall_ms() / 1000) : 0, &d->epoch, &why);
     if (rc)                                                 /* a full disk must not keep the controller away */
         set_store_problem(d, why.text);
     d->core = controller_new((struct controller_options){ d->epoch, 1 });
@@ -456,16 +507,19 @@ static int start(struct daemon *d, struct err *e)
     static const struct link_ops link_ops = { on_agent, on_agent_message, on_agent_gone };
     cleanup_free char *agent_sock = xasprintf("%s/agent.sock", d->o->run_folder);
     cleanup_free char *api_sock = xasprintf("%s/musterd.sock", d->o->run_folder);
+    const struct systemd_sockets given = d->o->given ? *d->o->given : (struct systemd_sockets){ -1, -1 };
+    const struct link_socket link_socket = { agent_sock, given.agent, d->o->agent_known ? (int64_t)d->o->agent_uid : LINK_NO_AGENT, d->o->agent_gid };
     int rc;
 
     uv_loop_init(&d->loop);
     uv_timer_init(&d->loop, &d->timer);
     uv_timer_init(&d->loop, &d->flush);
+    d->systemd = systemd_new(&d->loop);
     uv_signal_init(&d->loop, &d->sigterm);
     uv_signal_init(&d->loop, &d->sigint);
     d->timer.data = d->flush.data = d->sigterm.data = d->sigint.data = d;
-    if ((rc = start_store(d, e)) || (rc = link_new(&d->loop, agent_sock, &link_ops, d, &d->link, e)) ||
-        (rc = api_new(&d->loop, d, api_sock, &d->api, e)))
+    if ((rc = start_store(d, e)) || (rc = link_new(&d->loop, &link_socket, &link_ops, d, &d->link, e)) ||
+        (rc = api_new(&d->loop, d, api_sock, given.api, &d->api, e)))
         return rc;
     uv_signal_start(&d->sigterm, on_signal, SIGTERM);
     uv_signal_start(&d->sigint, on_signal, SIGINT);
@@ -493,6 +547,7 @@ static void stop(struct daemon *d)
     uv_walk(&d->loop, close_any, NULL);
     uv_run(&d->loop, UV_RUN_DEFAULT);
     uv_loop_close(&d->loop);
+    systemd_free(d->systemd);
     events_close(d->events);
     controller_free(d->core);
     store_batch_done(&d->pending);
@@ -504,6 +559,14 @@ static void stop(struct daemon *d)
     free(d->log_folder);
     free(d->store_problem);
     free(d->lost_note);
+}
+
+static void tell_ready(struct daemon *d)
+{
+    cleanup_strbuf struct strbuf status = STRBUF_INIT;
+
+    describe(d, &status);
+    systemd_ready(d->systemd, strbuf_str(&status));
 }
 
 int daemon_run(const struct daemon_options *o)
@@ -520,6 +583,7 @@ int daemon_run(const struct daemon_options *o)
         return EXIT_FAILED;
     }
     log_note("musterd %s started, epoch %llu, state in %s", MUSTER_VERSION, (unsigned long long)d->epoch, o->state_folder);
+    tell_ready(d);
     uv_run(&d->loop, UV_RUN_DEFAULT);
     stop(d);
     free(d);

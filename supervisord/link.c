@@ -20,7 +20,8 @@ struct link {
     bool closing, poll_closed;      /* libuv tells of the two handles in no order that may be relied on: the last one frees */
     struct link_ops ops;
     void *arg;
-    char *path;
+    char *path;                     /* NULL: the socket was given */
+    int64_t agent_uid;
 };
 
 static void drop(struct link *l, const char *why)
@@ -102,7 +103,7 @@ static void on_acceptable(uv_poll_t *p, int status, int events)
     int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return;
-    if (unix_peer_uid(fd, &uid, &pid) || (uid != 0 && uid != geteuid()) || l->peer) {
+    if (unix_peer_uid(fd, &uid, &pid) || (uid != 0 && uid != geteuid() && (int64_t)uid != l->agent_uid) || l->peer) {
         log_warn("agent link: refused process %d of user %u%s", pid, uid, l->peer ? ": an agent is connected already" : "");
         close(fd);
         return;
@@ -111,19 +112,28 @@ static void on_acceptable(uv_poll_t *p, int status, int events)
     l->peer = frame_channel_new(l->loop, fd, &channel_ops, l);
 }
 
-int link_new(uv_loop_t *loop, const char *socket_path, const struct link_ops *ops, void *arg, struct link **ret, struct err *e)
+/* Only root may give a socket away; for others the agent runs as the same user anyway. */
+static int listen_there(const struct link_socket *w, struct err *e)
 {
-    int fd = unix_listen(socket_path, 0600, -1, e);
+    bool share = w->agent_uid != LINK_NO_AGENT && w->agent_uid != (int64_t)geteuid() && geteuid() == 0;
+
+    return w->given_fd >= 0 ? w->given_fd : unix_listen(w->path, share ? 0660 : 0600, share ? (int)w->agent_gid : -1, e);
+}
+
+int link_new(uv_loop_t *loop, const struct link_socket *where, const struct link_ops *ops, void *arg, struct link **ret, struct err *e)
+{
+    int fd = listen_there(where, e);
 
     if (fd < 0)
-        return err_wrap(e, fd, "agent socket %s", socket_path);
+        return err_wrap(e, fd, "agent socket %s", where->path);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     struct link *l = xcalloc(1, sizeof(*l));
     l->loop = loop;
     l->fd = fd;
     l->ops = *ops;
     l->arg = arg;
-    l->path = xstrdup(socket_path);
+    l->path = where->given_fd >= 0 ? NULL : xstrdup(where->path);
+    l->agent_uid = where->agent_uid;
     uv_poll_init(loop, &l->poll, fd);
     l->poll.data = l;
     uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
@@ -161,7 +171,8 @@ void link_close(struct link *l)
     l->closing = true;
     if (l->peer)
         frame_close(l->peer);
-    unlink(l->path);
+    if (l->path)
+        unlink(l->path);
     uv_poll_stop(&l->poll);
     uv_close((uv_handle_t *)&l->poll, poll_closed);
 }

@@ -46,7 +46,7 @@ static int teardown(void **state)
 
 static void start_daemon(void)
 {
-    struct daemon_options o = { folder, folder };
+    struct daemon_options o = { .state_folder = folder, .run_folder = folder };
 
     child = fork();
     if (child == 0)

@@ -96,6 +96,33 @@ static void made_folders_are_found_again_from_another_environment(void **state)
     assert_int_equal(rmdir(top), 0);
 }
 
+static void the_machines_muster_is_reached_by_who_runs_none(void **state)
+{
+    (void)state;
+    char top[] = "/tmp/muster-paths-XXXXXX";
+    assert_non_null(mkdtemp(top));
+    struct paths own = { .is_default = true }, p;
+    fixed_printf(own.run, "%s/own", top);
+    fixed_printf(own.socket, "%s/own.sock", top);
+    cleanup_free char *socket = xasprintf("%s/musterd.sock", top), *log = xasprintf("%s/state/log", top), *state_folder = xasprintf("%s/state", top);
+    p = own;
+    assert_false(paths_use_system_at(top, state_folder, &p));       /* there is none */
+    assert_memory_equal(&p, &own, sizeof p);
+    fclose(fopen(socket, "w"));
+    assert_true(paths_use_system_at(top, state_folder, &p));
+    assert_string_equal(p.socket, socket);
+    assert_string_equal(p.log, log);
+    fclose(fopen(own.socket, "w"));                                 /* one's own goes first */
+    p = own;
+    assert_false(paths_use_system_at(top, state_folder, &p));
+    setenv("MUSTER_STATE", "/said", 1);
+    assert_false(paths_use_system(NULL, &p));
+    assert_false(paths_use_system("/said", &p));
+    unsetenv("MUSTER_STATE");
+    unlink(socket), unlink(own.socket);
+    assert_int_equal(rmdir(top), 0);
+}
+
 static void a_runtime_folder_of_somebody_else_is_refused(void **state)
 {
     (void)state;
@@ -122,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folders), cmocka_unit_test(two_state_folders_never_share_a_runtime_folder), cmocka_unit_test(refused),
         cmocka_unit_test(made_folders_are_found_again_from_another_environment), cmocka_unit_test(a_runtime_folder_of_somebody_else_is_refused),
+        cmocka_unit_test(the_machines_muster_is_reached_by_who_runs_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

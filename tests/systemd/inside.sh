@@ -1,0 +1,116 @@
+# inside.sh - what the stories share. Sourced first, inside a machine of their own (box.sh, vm.sh), as root:  . /src/tests/systemd/inside.sh
+#
+# Everything here may be changed and nothing has to be cleaned up: the machine ends with the story. /src is the source tree with what was built.
+set -u -o pipefail
+B=/src/${O:-build}
+T=/results
+PORT=8080
+APPS=/srv/api
+BEGAN=$(date +%s%N)
+LOAD_PID=
+
+now_ms() { echo $(( $(date +%s%N) / 1000000 )); }
+say() { local ms=$(( ($(date +%s%N) - BEGAN) / 1000000 )); printf '%3d.%03d  %s\n' $((ms / 1000)) $((ms % 1000)) "$*"; }
+fail() {
+    say "FAILED: $*"
+    echo "--- units"; systemctl --no-pager status 'muster*' 2>&1 | cut -c 1-180 | head -60
+    echo "--- journal"; journalctl --no-pager -o short-monotonic -u 'muster*' -u 'musterd*' 2>&1 | tail -40
+    echo "--- status"; timeout 5 musterctl status 2>&1 | head -30
+    echo "--- events"; timeout 5 musterctl events -n 25 2>&1 | tail -25
+    [ -s "$T/load.json" ] && { echo "--- load"; cat "$T/load.json"; }
+    exit 1
+}
+expect() { local what=$1; shift; "$@" || fail "expected: $what"; say "$what"; }
+wait_for() {
+    local until=$(( $(now_ms) + $1 * 1000 )) what=$2
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        [ "$(now_ms)" -lt "$until" ] || fail "not within its time: $what"
+        sleep 0.1
+    done
+    say "$what"
+}
+
+install_muster() {
+    if [ -n "${MUSTER_VM:-}" ]; then say "installed"; else install_here "$@"; fi
+    mkdir -p "$APPS"
+    cp /src/tests/scenario/apps/*.py "$APPS/"
+    id api >/dev/null 2>&1 || useradd --system --no-create-home --shell /usr/sbin/nologin api
+    install -d -o api /srv/data
+}
+install_here() {
+    make -C /src --no-print-directory O="${O:-build}" "$@" install >"$T/install.log" 2>&1 || { cat "$T/install.log"; fail "make install"; }
+    say "make install"
+}
+# drop_in UNIT SECTION LINE...: a setting for this story only.
+drop_in() {
+    local unit=$1 section=$2
+    shift 2
+    mkdir -p "/etc/systemd/system/$unit.d"
+    { echo "[$section]"; printf '%s\n' "$@"; } >"/etc/systemd/system/$unit.d/story.conf"
+    systemctl daemon-reload
+}
+# config INSTANCES [MORE LINES OF THE SERVICE]: one service `api` behind a balancer at $PORT.
+config() {
+    cat >/etc/muster/muster.yaml <<Y
+services:
+  api:
+    command: ${COMMAND:-gunicorn --bind \$\{HOST\}:\$\{PORT\} --worker-class gthread --threads 8 flask_app:app}
+    directory: $APPS
+    user: api
+    environment: { ID_LOG: /srv/data/ids, PYTHONDONTWRITEBYTECODE: "1" }
+    instances: $1
+    health: { readiness: { http: /healthz, every: 500ms } }
+    balance: edge
+${2:+$2
+}balancers: { edge: { haproxy: { listen: "127.0.0.1:$PORT" } } }
+Y
+    sed -i 's/\\//g' /etc/muster/muster.yaml
+}
+start_muster() { systemctl start musterd muster-agent || fail "systemctl start"; say "started"; }
+apply() { musterctl apply -f /etc/muster/muster.yaml --wait --timeout "${APPLY_CAP:-40s}" >"$T/apply.log" 2>&1 || { cat "$T/apply.log"; fail "musterctl apply: exit status $?"; }; say "applied"; }
+
+# status EXPRESSION: Python over d (the whole), s (services by name), i (instances by name), b (balancers by name).
+status() {
+    timeout 10 musterctl status -o json 2>/dev/null | python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+s = {x["name"]: x for x in d["services"]}
+i = {y["name"]: y for x in d["services"] for y in x["instances"]}
+b = {x["name"]: x for x in d.get("balancers", [])}
+r = eval(sys.argv[1])
+print(r if not isinstance(r, (list, tuple)) else " ".join(map(str, r)))' "$1" 2>/dev/null
+}
+is() { [ "$(status "$1")" = True ]; }
+ready() { is "s['$1']['ready'] == $2 and sum(x['ready'] for x in s['$1']['instances']) == $2"; }
+# What must not change: every instance's process, and HAProxy's, by pid and start time (a pid alone could be another's by now).
+processes() {
+    local p
+    for p in $(status "sorted([x['pid'] for x in s['api']['instances'] if x['pid']]) + [x['pid'] for x in b.values()]"); do
+        echo "$p@$(cut -d' ' -f22 "/proc/$p/stat" 2>/dev/null)"
+    done | tr '\n' ' '
+}
+same() { ready api "$COUNT" && [ "$(processes)" = "$WAS" ]; }
+answers() { curl -sf -m 5 "http://127.0.0.1:$PORT${1:-/}"; }
+property() { systemctl show -P "$2" "$1"; }
+main_pid() { property "$1" MainPID; }
+
+load_start() {
+    "$B/load" --url "http://127.0.0.1:$PORT/" --log "$T/load.log" "$@" >"$T/load.json" 2>"$T/load.err" &
+    LOAD_PID=$!
+}
+load_stop() {
+    kill -TERM "$LOAD_PID" 2>/dev/null
+    wait "$LOAD_PID" 2>/dev/null
+    LOAD_PID=
+    [ -s "$T/load.json" ] || fail "the load generator: $(cat "$T/load.err")"
+    say "load: $(cut -c 1-300 "$T/load.json")"
+}
+load_query() {
+    python3 -c '
+import json, sys
+j = json.load(open(sys.argv[1] + "/load.json"))
+r = [(int(a), b, c, d, int(e) / 1000, f) for a, b, c, d, e, f in (l.split() for l in open(sys.argv[1] + "/load.log"))]
+bad = [x for x in r if not x[3].startswith(("2", "3"))]
+print(eval(sys.argv[2]))' "$T" "$1"
+}
