@@ -13,6 +13,7 @@ struct agent_core {
     struct inst *by_id;                     /* uthash */
     struct inst **list; size_t n, cap;      /* by service, number */
     struct spec_box *wanted;                /* NULL: none was ever loaded */
+    int64_t due;                            /* the earliest of all deadlines */
 };
 
 struct agent_core *agent_core_new(uint64_t seed)
@@ -20,6 +21,7 @@ struct agent_core *agent_core_new(uint64_t seed)
     struct agent_core *c = xcalloc(1, sizeof(*c));
     c->h.rng.state = seed;
     c->h.now = INT64_MIN;
+    c->due = INT64_MAX;
     return c;
 }
 
@@ -137,10 +139,25 @@ static void budget(struct agent_core *c)
     }
 }
 
-/* After each event. */
-static void leave(struct agent_core *c)
+static void look_at_all(struct agent_core *c)
 {
+    c->due = INT64_MAX;
+    for (size_t k = 0; k < c->n; k++)
+        c->due = MIN_OF(c->due, c->list[k]->due = inst_deadline(c->list[k]));
+}
+
+/* After each event: i is whose it was, NULL: maybe of many. With thousands of instances a look at all for each event would be most of its cost. */
+static void leave(struct agent_core *c, struct inst *i)
+{
+    bool many = !i || c->h.sick_any;
     budget(c);
+    int64_t was = i ? i->due : 0, due = i ? inst_deadline(i) : 0;
+    if (many || (was == c->due && due > was)) {
+        look_at_all(c);
+        return;
+    }
+    i->due = due;
+    c->due = MIN_OF(c->due, due);
 }
 
 /* --- what is wanted ------------------------------------------------------------------------------------------- */
@@ -184,7 +201,7 @@ int agent_core_desired(struct agent_core *c, int64_t now, struct desired *d)
             inst_want(c->list[k], &c->h, NULL, NULL, WANT_STOP);
     spec_box_unref(c->wanted);
     c->wanted = box;
-    leave(c);
+    leave(c, NULL);
     return 0;
 }
 
@@ -202,7 +219,7 @@ void agent_core_adopt(struct agent_core *c, int64_t now, const char *id, int32_t
             inst_want(i, &c->h, NULL, NULL, WANT_STOP);
     }
     inst_adopt(i, &c->h, pid, running, populated, exit, started_ms);
-    leave(c);
+    leave(c, i);
 }
 
 void agent_core_adopt_ready(struct agent_core *c, int64_t now, const char *id, bool ready, bool passed, uint32_t restarts, uint64_t generation)
@@ -213,7 +230,7 @@ void agent_core_adopt_ready(struct agent_core *c, int64_t now, const char *id, b
         return;
     i->restarts = MAX_OF(i->restarts, restarts);
     inst_adopt_ready(i, &c->h, ready, passed, generation);
-    leave(c);
+    leave(c, i);
 }
 
 /* --- answers ---------------------------------------------------------------------------------------------------- */
@@ -227,7 +244,7 @@ void agent_core_tick(struct agent_core *c, int64_t now)
             inst_settle(c->list[k], &c->h);
         inst_tick(c->list[k], &c->h);
     }
-    leave(c);
+    leave(c, NULL);
 }
 
 void agent_core_spawned(struct agent_core *c, int64_t now, const char *id, uint64_t serial, int32_t pid)
@@ -241,7 +258,7 @@ void agent_core_spawned(struct agent_core *c, int64_t now, const char *id, uint6
     i->exited = false;
     i->started_at = c->h.now;
     (void)inst_event(i, &c->h, IE_SPAWNED);
-    leave(c);
+    leave(c, i);
 }
 
 void agent_core_spawn_failed(struct agent_core *c, int64_t now, const char *id, uint64_t serial, const char *cause)
@@ -252,7 +269,7 @@ void agent_core_spawn_failed(struct agent_core *c, int64_t now, const char *id, 
         return;
     fixed_printf(i->why, "%s", cause && cause[0] ? cause : "could not be started");
     (void)inst_event(i, &c->h, IE_SPAWN_BAD);
-    leave(c);
+    leave(c, i);
 }
 
 void agent_core_exited(struct agent_core *c, int64_t now, const char *id, int32_t pid, struct exit_info exit, bool populated)
@@ -267,7 +284,7 @@ void agent_core_exited(struct agent_core *c, int64_t now, const char *id, int32_
     i->last_exit = exit;
     (void)inst_event(i, &c->h, IE_EXIT);
     inst_touch(i, &c->h);
-    leave(c);
+    leave(c, i);
 }
 
 void agent_core_empty(struct agent_core *c, int64_t now, const char *id)
@@ -279,7 +296,7 @@ void agent_core_empty(struct agent_core *c, int64_t now, const char *id)
     i->populated = false;
     (void)inst_event(i, &c->h, IE_EMPTY);
     inst_touch(i, &c->h);
-    leave(c);
+    leave(c, i);
 }
 
 void agent_core_probed(struct agent_core *c, int64_t now, const char *id, enum probe_role role, uint64_t serial, bool pass, const char *detail)
@@ -289,7 +306,7 @@ void agent_core_probed(struct agent_core *c, int64_t now, const char *id, enum p
     if (!i || (unsigned)role >= PROBE_ROLE_COUNT)
         return;
     inst_probed(i, &c->h, role, serial, pass, detail);
-    leave(c);
+    leave(c, i);
 }
 
 void agent_core_hook_done(struct agent_core *c, int64_t now, const char *id, enum hook_kind hook, uint64_t serial, bool ok, const char *detail)
@@ -298,7 +315,7 @@ void agent_core_hook_done(struct agent_core *c, int64_t now, const char *id, enu
     struct inst *i = find(c, id);
     if (i)
         inst_hook_done(i, &c->h, hook, serial, ok, detail);
-    leave(c);
+    leave(c, i);
 }
 
 void agent_core_oom(struct agent_core *c, int64_t now, const char *id)
@@ -307,7 +324,7 @@ void agent_core_oom(struct agent_core *c, int64_t now, const char *id)
     struct inst *i = find(c, id);
     if (i)
         inst_sicken(i, &c->h, SICK_MEMORY, "out of memory: the kernel killed a process of it");
-    leave(c);
+    leave(c, i);
 }
 
 void agent_core_notify(struct agent_core *c, int64_t now, const char *id, const struct notify_msg *m)
@@ -316,7 +333,7 @@ void agent_core_notify(struct agent_core *c, int64_t now, const char *id, const 
     struct inst *i = find(c, id);
     if (i)
         inst_notify(i, &c->h, m);
-    leave(c);
+    leave(c, i);
 }
 
 void agent_core_port(struct agent_core *c, const char *id, uint32_t port)
@@ -382,10 +399,7 @@ int64_t agent_core_deadline(const struct agent_core *c)
 {
     if (!c->h.live)
         return 0;
-    int64_t at = INT64_MAX;
-    for (size_t k = 0; k < c->n; k++)
-        at = MIN_OF(at, inst_deadline(c->list[k]));
-    return at;
+    return c->due;
 }
 
 size_t agent_core_count(const struct agent_core *c) { return c->n; }

@@ -391,7 +391,7 @@ struct inst *inst_new(struct inst_host *h, const char *id)
         i->number = (uint32_t)n;
     i->st = IS_WAITING;
     i->st_since = h->now;
-    i->timer_at = i->within_at = i->hook_deadline = i->retry_at = INT64_MAX;
+    i->timer_at = i->within_at = i->hook_deadline = i->retry_at = i->due = INT64_MAX;
     for (int r = 0; r < PROBE_ROLE_COUNT; r++)
         health_end(&i->h[r]);
     return i;

@@ -62,7 +62,7 @@ struct inst {
     int32_t pid; uint32_t port; bool running, populated, exited; int64_t started_at; struct exit_info last_exit;
     uint64_t spawn_serial;
     bool hook_on; enum hook_kind hook; uint64_t hook_serial; int64_t hook_deadline;
-    int64_t timer_at, within_at, ready_since;
+    int64_t timer_at, within_at, ready_since, due;     /* due: inst_deadline as core.c last saw it */
     struct health h[PROBE_ROLE_COUNT];
     bool startup_ok, after_ready_done, said_ready, said_stopping; int64_t beat_ms;
 

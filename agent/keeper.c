@@ -153,6 +153,7 @@ static int start(struct keeper *k, const struct keeper_options *o)
     struct rlimit most = { k->files.rlim_max, k->files.rlim_max };
     setrlimit(RLIMIT_NOFILE, &most);
     groups_init(&k->groups, getpid(), o->no_cgroups);
+    keeper_stage_init(k);
     keeper_watch_fd(k, k->signal_fd, EPOLLIN, ON_SIGNAL, 0);
     keeper_roles_init(k);
     return 0;

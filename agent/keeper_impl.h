@@ -2,16 +2,19 @@
  *   keeper.c        start, loop, signals, end            keeper_slots.c  the table: by id, by pid, events due
  *   keeper_spawn.c  a start, the parent's side           keeper_watch.c  reaping, groups that outlive their main process, timers
  *   keeper_verbs.c  the protocol with the supervisor     keeper_logs.c   FIFOs and the logger
- *   keeper_roles.c  supervisor, logger, controller       spawn_child.c   a start, the child's side */
+ *   keeper_roles.c  supervisor, logger, controller       spawn_child.c   a start, the child's side
+ *   keeper_stage.c  descriptors on their way to a child  keeper_users.c  what the name services have answered */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include "agent/group.h"
 #include "agent/keeper.h"
 #include "agent/keeper_proto.h"
+#include "agent/spawn_child.h"
 
 enum {
     SETUP_MS_MAX = 30000,           /* from fork to exec */
@@ -19,6 +22,7 @@ enum {
     FORGET_MS_MAX = 5000,           /* for the logger to drain and the cgroup to be removable */
     ROLE_END_MS_MAX = 5000, FORCED_KILL_MS = 5000,
     HELD_MAX = 64, MEMFD_BYTES_MAX = 4 << 20, HASH_SIZE = 8192,
+    STAGES = 8, USERS_MAX = 32, USER_KEY_MAX = 256, USER_FILES = 3,
 };
 enum slot_event { SE_SPAWNED = 1, SE_OOM = 2, SE_EXITED = 4, SE_EMPTY = 8, SE_FAILED = 16 };   /* told in this order */
 
@@ -33,6 +37,7 @@ struct slot {
     int64_t started_ms, deadline_ms;            /* of the set-up, or of the forgetting */
     struct exit_info exit;
     struct k_failed failure;
+    uint8_t user; uint32_t user_asked;          /* whose place its child's answer is for (index + 1), and of which asking */
     int notify_fd; bool notify_told, credentials;
     bool limited; uint64_t oom_kills;
     int log_fd; bool log_due, log_end_due, log_ending, log_timestamps;      /* due: the logger must be told */
@@ -48,6 +53,10 @@ struct role {
     int delay_ms;
 };
 struct held { struct k_listen listen; int fd; bool used; };
+struct stage { int first_fd, used; uint32_t slot; };            /* slot: index + 1 of whose child it is, 0: free */
+struct known_user { char key[USER_KEY_MAX]; size_t key_len; bool has; uint32_t asked; int64_t at_ms; struct spawn_user user; };
+struct user_file { ino_t ino; off_t size; struct timespec mtime, ctime; };
+struct keeper_users { struct known_user v[USERS_MAX]; struct user_file files[USER_FILES]; int next; uint32_t serial; };
 
 /* RUN -> DRAINING (first SIGTERM: the supervisor ends everything and says K_END) -> ENDING; FORCED (second SIGTERM) -> ENDING. */
 enum keeper_phase { PHASE_RUN, PHASE_DRAINING, PHASE_FORCED, PHASE_ENDING, PHASE_LOGS };
@@ -71,6 +80,8 @@ struct keeper {
     struct held held[HELD_MAX];
     struct k_msg reply; bool reply_due, listing, blocked; uint32_t list_at;
     bool logger_blocked;
+    struct stage stages[STAGES]; int stage_end; /* 0: no stages here */
+    struct keeper_users users;
 };
 /* What an epoll event is about: the kind in the upper half, a slot's index in the lower. */
 enum { ON_SIGNAL = 1, ON_SUPERVISOR, ON_LOGGER, ON_STATUS };
@@ -91,6 +102,15 @@ static inline uint32_t slot_index(const struct keeper *k, const struct slot *s) 
 /* keeper_spawn.c. 0, or -errno and why in detail; takes over no descriptor. */
 int keeper_spawn(struct keeper *k, const struct k_spawn *w, int memfd, int output_fd, char *detail, size_t detail_size);
 void keeper_status_read(struct keeper *k, struct slot *s);                  /* the child's report: exec, or a failure */
+
+/* keeper_stage.c. Init comes when the keeper has opened what children use (null_fd, groups) and little else. */
+void keeper_stage_init(struct keeper *k);
+bool keeper_stage_take(struct keeper *k, struct slot *s, struct child_setup *c);    /* c's descriptors become the stage's; false: as they were */
+void keeper_stage_clear(struct keeper *k, const struct slot *s);                    /* its child has left the shared table; fine if it had none */
+
+/* keeper_users.c. NULL: not known, so the child asks and tells (keeper_user_found). Borrowed until the next call. */
+const struct spawn_user *keeper_user_known(struct keeper *k, struct slot *s, const struct k_spawn *w, int memfd);
+void keeper_user_found(struct keeper *k, struct slot *s, const struct spawn_user *found);
 
 /* keeper_watch.c */
 void keeper_reap(struct keeper *k);

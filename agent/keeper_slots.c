@@ -123,6 +123,7 @@ void slot_free(struct keeper *k, struct slot *s)
     slot_set_pid(k, s, 0);
     if (s->event_queued)
         unlink_event(k, s);
+    keeper_stage_clear(k, s);
     for (uint16_t *p = &k->by_id[hash_id(s->id)]; *p; p = &k->slots[*p - 1].id_next)
         if (*p == me) {
             *p = s->id_next;

@@ -130,17 +130,19 @@ static pid_t fork_child(const struct keeper *k, struct child_setup *c, int *ret_
 {
     int dir = c->may_clone_into ? group_open(&k->groups, c->group) : -1;
     pid_t pid = -ENOSYS;
+    bool share = c->shared_below > 0;
     if (dir >= 0) {
         c->cloned_into = true;
-        pid = sysx_clone(dir, ret_pidfd);
+        pid = sysx_clone(dir, share, ret_pidfd);
         if (pid != 0)
             close(dir);
     }
     if (pid < 0) {
         c->cloned_into = false;
-        pid = sysx_clone(-1, ret_pidfd);
+        pid = sysx_clone(-1, share, ret_pidfd);
     }
     if (pid == -ENOSYS || pid == -EPERM) {          /* clone3 is often filtered in containers */
+        c->shared_below = 0;
         pid = fork();
         pid = pid < 0 ? -errno : pid;
         if (pid > 0)
@@ -155,11 +157,14 @@ static int start(struct keeper *k, struct slot *s, struct child_setup *c, const 
     if (pipe2(status, O_CLOEXEC | O_NONBLOCK) < 0)
         return refuse(y, -errno, "no pipe for the child's report: %s", strerror(errno));
     c->status_fd = status[1];
+    bool staged = keeper_stage_take(k, s, c);
     int pidfd = -1;
     pid_t pid = fork_child(k, c, &pidfd);
     if (pid == 0)
         spawn_child(c);
     close(status[1]);
+    if (staged && (pid < 0 || !c->shared_below))
+        keeper_stage_clear(k, s);
     if (pid < 0) {
         close(status[0]);
         return refuse(y, (int)pid, "cannot fork: %s", strerror((int)-pid));
@@ -208,42 +213,59 @@ int keeper_spawn(struct keeper *k, const struct k_spawn *w, int memfd, int outpu
     c.notify = (w->flags & KF_NOTIFY) != 0;
     if ((rc = log_of(k, w, &c.log_fd, &y)) < 0)
         return rc;
+    c.known = keeper_user_known(k, s, w, memfd);
     group_of(k, w, &c, s);
     return start(k, s, &c, &y);
 }
 
 /* --- the report -------------------------------------------------------------------------------------- */
 
-static void take_report(struct slot *s, const char *buf, size_t n)
+static void take_failure(struct slot *s, const char *buf)
 {
-    for (size_t i = 0; i < n;) {
-        struct child_report r;
-        if (buf[i] == CHILD_EXEC) {
-            s->began = true;
-            i++;
-            continue;
-        }
-        if (n - i < sizeof r)
+    struct child_report r;
+    memcpy(&r, buf, sizeof r);
+    s->failed = true;
+    s->failure = (struct k_failed){ .stage = r.stage, .rc = r.rc };
+    memcpy(s->failure.id, s->id, ID_SIZE);
+    snprintf(s->failure.detail, sizeof s->failure.detail, "%.191s", r.detail);
+}
+
+static void take_user(struct keeper *k, struct slot *s, const char *buf)
+{
+    static struct child_user u;
+    memcpy(&u, buf, sizeof u);
+    keeper_user_found(k, s, &u.user);
+}
+
+static void take_report(struct keeper *k, struct slot *s, const char *buf, size_t n)
+{
+    for (size_t i = 0, size; i < n; i += size) {
+        size = buf[i] == CHILD_EXEC ? 1 : buf[i] == CHILD_USER ? sizeof(struct child_user) : sizeof(struct child_report);
+        if (n - i < size)
             return;
-        memcpy(&r, buf + i, sizeof r);
-        s->failed = true;
-        s->failure = (struct k_failed){ .stage = r.stage, .rc = r.rc };
-        memcpy(s->failure.id, s->id, ID_SIZE);
-        snprintf(s->failure.detail, sizeof s->failure.detail, "%.191s", r.detail);
-        i += sizeof r;
+        if (buf[i] == CHILD_EXEC)
+            s->began = true;
+        else if (buf[i] == CHILD_USER)
+            take_user(k, s, buf + i);
+        else
+            take_failure(s, buf + i);
     }
 }
 
-/* Called on a readable or closed pipe, and before the child's end is told, so that K_SPAWNED always comes first. */
+/* Called on a readable or closed pipe, and before the child's end is told, so that K_SPAWNED always comes first. The keeper's own copy of the
+ * pipe's end, in the stage, must go before it can close. */
 void keeper_status_read(struct keeper *k, struct slot *s)
 {
-    char buf[2 * sizeof(struct child_report)];
+    static char buf[sizeof(struct child_user) + 2 * sizeof(struct child_report)];
     ssize_t n = 0;
     while (s->status_fd >= 0 && ((n = read(s->status_fd, buf, sizeof buf)) > 0 || (n < 0 && errno == EINTR)))
-        if (n > 0)
-            take_report(s, buf, (size_t)n);
+        if (n > 0) {
+            take_report(k, s, buf, (size_t)n);
+            keeper_stage_clear(k, s);
+        }
     if (s->status_fd < 0 || (n < 0 && errno == EAGAIN && s->running))
         return;
+    keeper_stage_clear(k, s);
     epoll_ctl(k->epoll, EPOLL_CTL_DEL, s->status_fd, NULL);
     close(s->status_fd);
     s->status_fd = -1;

@@ -1,10 +1,13 @@
 #include "agent/sampler.h"
+#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <uthash.h>
 #include "agent/proc_stat.h"
 #include "base/num.h"
@@ -16,17 +19,27 @@ enum { PROCS_BYTES_MAX = 64 << 10 };        /* of cgroup.procs: some 8,000 proce
 /* Where a figure of CPU time came from. Two sources must never be subtracted from each other. */
 enum source { FROM_NOWHERE, FROM_CGROUP, FROM_SESSION };
 
-struct memory { char id[ID_SIZE]; int32_t pid; enum source source; uint64_t cpu_us; int64_t at_ms; uint64_t round; UT_hash_handle hh; };
+struct memory {
+    char id[ID_SIZE];
+    int32_t pid; enum source source; uint64_t cpu_us;
+    int64_t at_ms;
+    int stat_fd;                /* of cpu.stat; -1: none */
+    double memory_bytes; uint32_t workers;      /* of the last whole look at this pid; NaN and 0: none yet */
+    UT_hash_handle hh;
+};
 struct sampler {
     const char *proc_root;
     char *cgroup_root;          /* NULL: none */
-    uint64_t round;
+    size_t open_n, open_max;    /* cpu.stat files: never more than half of the descriptors that we may have */
+    int64_t forgot_ms;
     struct memory *by_id;
     char procs[PROCS_BYTES_MAX];
 };
 
 /* What is gathered about one target in a round. */
 struct group {
+    struct memory *m;
+    bool whole;
     int32_t pid, session;
     enum source source;
     uint64_t cpu_us, rss_bytes, memory_bytes;
@@ -53,14 +66,41 @@ struct sampler *sampler_new(const char *cgroup_root, const char *proc_root)
     struct sampler *s = xcalloc(1, sizeof *s);
     s->proc_root = proc_root ? proc_root : "/proc";
     s->cgroup_root = cgroup_root ? xstrdup(cgroup_root) : find_cgroup_root();
+    struct rlimit files = { 0, 0 };
+    getrlimit(RLIMIT_NOFILE, &files);
+    s->open_max = (size_t)(files.rlim_cur / 2);
+    s->forgot_ms = INT64_MIN;
     return s;
 }
 
-static void forget(struct sampler *s, bool all)
+static struct memory *remember(struct sampler *s, const char *id)
+{
+    struct memory *m;
+    HASH_FIND_STR(s->by_id, id, m);
+    if (!m) {
+        m = xmalloc(sizeof *m);
+        *m = (struct memory){ .stat_fd = -1, .memory_bytes = NAN };
+        fixed_copy(m->id, sizeof m->id, id);
+        HASH_ADD_STR(s->by_id, id, m);
+    }
+    return m;
+}
+
+static void close_stat(struct sampler *s, struct memory *m)
+{
+    if (m->stat_fd < 0)
+        return;
+    close(m->stat_fd);
+    m->stat_fd = -1;
+    s->open_n--;
+}
+
+static void forget(struct sampler *s, int64_t before_ms)
 {
     struct memory *m, *next;
     HASH_ITER(hh, s->by_id, m, next)
-        if (all || m->round != s->round) {
+        if (m->at_ms < before_ms) {
+            close_stat(s, m);
             HASH_DEL(s->by_id, m);
             free(m);
         }
@@ -70,7 +110,7 @@ void sampler_free(struct sampler *s)
 {
     if (!s)
         return;
-    forget(s, true);
+    forget(s, INT64_MAX);
     free(s->cgroup_root);
     free(s);
 }
@@ -84,12 +124,37 @@ static bool cgroup_file(const struct sampler *s, const char *cgroup, const char 
     return proc_slurp(path, buf, size) > 0;
 }
 
+static int open_stat(struct sampler *s, struct memory *m, const char *cgroup)
+{
+    char path[PATH_MAX];
+    if (m->stat_fd >= 0 || s->open_n >= s->open_max)
+        return m->stat_fd;
+    fixed_printf(path, "%s/%s/cpu.stat", s->cgroup_root, cgroup);
+    m->stat_fd = open(path, O_RDONLY | O_CLOEXEC);
+    s->open_n += m->stat_fd >= 0;
+    return m->stat_fd;
+}
+
+/* The text of cpu.stat. The file of a cgroup that was removed, and made anew under the same name, reads as -ENODEV. */
+static bool read_stat(struct sampler *s, struct memory *m, const char *cgroup, char *buf, size_t size)
+{
+    for (int i = 0; i < 2 && open_stat(s, m, cgroup) >= 0; i++) {
+        ssize_t n = pread(m->stat_fd, buf, size - 1, 0);
+        if (n > 0) {
+            buf[n] = '\0';
+            return true;
+        }
+        close_stat(s, m);
+    }
+    return cgroup_file(s, cgroup, "cpu.stat", buf, size);
+}
+
 /* "usage_usec 1234" of cpu.stat. */
-static bool cgroup_cpu(const struct sampler *s, const char *cgroup, uint64_t *ret_us)
+static bool cgroup_cpu(struct sampler *s, struct memory *m, const char *cgroup, uint64_t *ret_us)
 {
     char text[1024];
     unsigned long long us;
-    if (!cgroup_file(s, cgroup, "cpu.stat", text, sizeof text))
+    if (!read_stat(s, m, cgroup, text, sizeof text))
         return false;
     const char *at = strncmp(text, "usage_usec ", 11) == 0 ? text : strstr(text, "\nusage_usec ");
     if (!at || sscanf(at, " usage_usec %llu", &us) != 1)
@@ -126,9 +191,11 @@ static void cgroup_processes(struct sampler *s, const char *cgroup, struct group
 static bool gather_cgroup(struct sampler *s, const struct sample_target *t, struct group *g)
 {
     char text[64];
-    if (!s->cgroup_root || !t->cgroup || !*t->cgroup || !cgroup_cpu(s, t->cgroup, &g->cpu_us))
+    if (!s->cgroup_root || !t->cgroup || !*t->cgroup || !cgroup_cpu(s, g->m, t->cgroup, &g->cpu_us))
         return false;
     g->source = FROM_CGROUP;
+    if (!g->whole)
+        return true;
     if (cgroup_file(s, t->cgroup, "memory.current", text, sizeof text)) {
         text[strcspn(text, "\n")] = '\0';
         g->has_memory = num_u64(text, &g->memory_bytes) == 0;
@@ -174,48 +241,54 @@ static void gather_sessions(struct sampler *s, struct group *groups, size_t n)
 
 /* --- figures --- */
 
-static double cpu_since(struct sampler *s, int64_t now_ms, const char *id, const struct group *g)
+static double cpu_since(const struct group *g, int64_t now_ms)
 {
-    struct memory *m;
-    HASH_FIND_STR(s->by_id, id, m);
-    if (!m) {
-        m = xcalloc(1, sizeof *m);
-        fixed_copy(m->id, sizeof m->id, id);
-        HASH_ADD_STR(s->by_id, id, m);
-    }
-    double pct = NAN;
+    const struct memory *m = g->m;
     /* Less than before: somebody's share got lost with an orphan. Not zero, just unknown. */
     if (m->source == g->source && m->pid == g->pid && now_ms > m->at_ms && g->cpu_us >= m->cpu_us)
-        pct = (double)(g->cpu_us - m->cpu_us) / 10.0 / (double)(now_ms - m->at_ms);
-    m->pid = g->pid;
-    m->source = g->source;
-    m->cpu_us = g->cpu_us;
+        return (double)(g->cpu_us - m->cpu_us) / 10.0 / (double)(now_ms - m->at_ms);
+    return NAN;
+}
+
+static struct sample_result result_of(struct group *g, int64_t now_ms)
+{
+    struct memory *m = g->m;
+    double pct = NAN;
+    if (m->pid != g->pid || g->whole || g->source == FROM_NOWHERE) {
+        m->memory_bytes = g->has_memory ? (double)g->memory_bytes : g->has_rss ? (double)g->rss_bytes : NAN;
+        m->workers = g->workers;
+    }
+    if (g->source != FROM_NOWHERE) {
+        pct = cpu_since(g, now_ms);
+        m->pid = g->pid;
+        m->source = g->source;
+        m->cpu_us = g->cpu_us;
+    }
     m->at_ms = now_ms;
-    m->round = s->round;
-    return pct;
+    return (struct sample_result){ pct, m->memory_bytes, m->workers ? m->workers : 1 };
 }
 
 void sampler_round(struct sampler *s, int64_t now_ms, const struct sample_target *t, size_t n, struct sample_result *out)
 {
-    struct group *groups = xcalloc(n, sizeof *groups);
-    s->round++;
+    struct group *groups = xcalloc(n ? n : 1, sizeof *groups);
     for (size_t i = 0; i < n; i++) {
-        groups[i].pid = t[i].pid;
+        struct group *g = &groups[i];
+        g->pid = t[i].pid;
+        g->m = remember(s, t[i].id);
+        g->whole = t[i].whole || g->m->pid != g->pid;
+        if (g->m->pid != g->pid)
+            close_stat(s, g->m);            /* another process may live in another cgroup */
         if (t[i].pid > 0)
-            gather_cgroup(s, &t[i], &groups[i]);
+            gather_cgroup(s, &t[i], g);
     }
     gather_sessions(s, groups, n);
-    for (size_t i = 0; i < n; i++) {
-        const struct group *g = &groups[i];
-        out[i] = (struct sample_result){NAN, NAN, g->workers ? g->workers : 1};
-        if (g->source == FROM_NOWHERE)
-            continue;
-        out[i].cpu_pct = cpu_since(s, now_ms, t[i].id, g);
-        if (g->has_memory || g->has_rss)
-            out[i].memory_bytes = (double)(g->has_memory ? g->memory_bytes : g->rss_bytes);
-    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = result_of(&groups[i], now_ms);
     free(groups);
-    forget(s, false);
+    if (now_ms - SAMPLER_FORGET_MS > s->forgot_ms) {
+        forget(s, now_ms - SAMPLER_FORGET_MS);
+        s->forgot_ms = now_ms;
+    }
 }
 
 double sample_cpu_of_limit_pct(double cpu_pct, double limit_cores, uint32_t workers)

@@ -249,12 +249,31 @@ _Noreturn static void execute(struct order *o)
     fail(STAGE_EXEC, -ENOENT, "cannot find the command %s in PATH (%s)", name, list);
 }
 
+/* Who it is to be: told by the keeper, or asked for, and then the keeper is told. */
+static void find_user(const struct child_setup *c, const struct order *o, struct spawn_user *u)
+{
+    static struct child_user told = { .tag = CHILD_USER };
+    struct err e = { "" };
+    if (c->known) {
+        *u = *c->known;
+        return;
+    }
+    int rc = spawn_user_find(u, o->user, c->spawn->owner_uid, c->spawn->owner_gid, o->home, &o->groups, &e);
+    if (rc < 0)
+        fail(u->fault_in_groups ? STAGE_GROUP : STAGE_USER, rc, "%s", e.text);
+    told.user = *u;
+    if (write(report_fd, &told, sizeof told) != (ssize_t)sizeof told)
+        _exit(126);
+}
+
 _Noreturn void spawn_child(const struct child_setup *c)
 {
     static struct order o;
     static struct spawn_user u;
     struct err e = { "" };
     report_fd = c->status_fd;
+    if (c->shared_below && sysx_leave_files(c->shared_below) < 0)
+        _exit(126);                             /* before it is left nothing may be done with it */
     reset_signals();
     setsid();
     int rc = group_join(c->groups, c->group, c->cloned_into, c->limits);
@@ -262,9 +281,7 @@ _Noreturn void spawn_child(const struct child_setup *c)
         fail(STAGE_SETUP, rc, "cannot enter its cgroup: %s", because(rc));
     int memfd = arrange(c);
     read_order(&o, memfd, c->spawn->memfd_bytes);
-    rc = spawn_user_find(&u, o.user, c->spawn->owner_uid, c->spawn->owner_gid, o.home, &o.groups, &e);
-    if (rc < 0)
-        fail(u.fault_in_groups ? STAGE_GROUP : STAGE_USER, rc, "%s", e.text);
+    find_user(c, &o, &u);
     if (c->log_fd >= 0 && u.uid != geteuid() && fchown(1, u.uid, u.gid) < 0)      /* so that /dev/stdout can be opened again */
         fail(STAGE_LOG, -errno, "cannot hand over the log pipe: %s", because(-errno));
     make_environment(c, &o, &u);

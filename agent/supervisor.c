@@ -10,6 +10,7 @@
 #include "agent/disk.h"
 #include "agent/figures.h"
 #include "agent/keeper_proto.h"
+#include "agent/news.h"
 #include "agent/runner.h"
 #include "agent/uplink.h"
 #include "base/cleanup.h"
@@ -31,6 +32,7 @@ struct supervisor {
     struct balancers *balancers;
     struct figures *figures;
     struct uplink *uplink;
+    struct news *news;
     struct ready_list were_ready;               /* of the supervisor before this one */
     bool ports_told;
     bool listed;                                /* the keeper has told all it has */
@@ -38,67 +40,22 @@ struct supervisor {
     bool told_to_end;                           /* by the keeper; a controller that starts anew has to hear it again */
     bool end_refused;                           /* by the keeper, and told */
     bool ready_changed;
-    bool forgotten;                             /* an instance is gone from the core: only a full status can tell that */
-    char (*changed)[ID_SIZE]; size_t changed_n, changed_cap;    /* instances whose status the controller has not got */
+    int64_t armed_ms;                           /* what the deadline timer is set to; 0: to nothing */
 };
 
 static void settle(void *arg);
 
 /* --- telling the controller ---------------------------------------------------------------------------------- */
-static void mark_changed(struct supervisor *s, const char *id)
-{
-    for (size_t i = 0; i < s->changed_n; i++)
-        if (!strcmp(s->changed[i], id))
-            return;
-    if (s->changed_n == s->changed_cap) {
-        s->changed_cap = s->changed_cap ? s->changed_cap * 2 : 64;
-        s->changed = xrealloc(s->changed, s->changed_cap * sizeof(*s->changed));
-    }
-    fixed_copy(s->changed[s->changed_n++], ID_SIZE, id);
-}
-
-static void send_status(struct supervisor *s, bool full)
-{
-    size_t max = full ? agent_core_count(s->core) : s->changed_n;
-    struct wire_msg m = { .kind = WIRE_STATUS };
-    int64_t now = clock_mono_ms();
-
-    if (!uplink_up(s->uplink) || (!full && !max))
-        return;
-    m.status.v = xcalloc(max ? max : 1, sizeof(*m.status.v));
-    m.status.full = full;
-    m.status.seq = uplink_next_seq(s->uplink);
-    for (size_t i = 0; i < max; i++)
-        if (full ? agent_core_status_at(s->core, now, i, &m.status.v[m.status.n]) : agent_core_status(s->core, now, s->changed[i], &m.status.v[m.status.n]))
-            m.status.n++;
-    uplink_send(s->uplink, &m);
-    free(m.status.v);
-}
+static void arm_deadline(struct supervisor *s);
 
 /* Once a round of the loop, before it sleeps: all that changed in the round goes out as one message. */
 static void on_before_sleep(uv_prepare_t *p)
 {
     struct supervisor *s = p->data;
 
-    if (!s->changed_n && !s->forgotten)
-        return;
-    send_status(s, s->forgotten);
-    s->changed_n = 0;
-    s->forgotten = false;
-}
-
-static void send_event(struct supervisor *s, int level, const char *kind, const char *subject, const char *text)
-{
-    struct wire_msg m = { .kind = WIRE_EVENT };
-
-    m.event.wall_ms = clock_wall_ms();
-    m.event.level = level;
-    fixed_copy(m.event.kind, sizeof(m.event.kind), kind);
-    fixed_copy(m.event.subject, sizeof(m.event.subject), subject);
-    fixed_copy(m.event.text, sizeof(m.event.text), text);
-    if (s->uplink)
-        uplink_send(s->uplink, &m);
-    log_line((enum log_level)level, "%s: %s: %s", subject, kind, text);
+    news_flush(s->news);
+    if (s->listed)
+        arm_deadline(s);
 }
 
 static void on_balancer_report(void *arg, const struct balancer_report *r)
@@ -112,7 +69,7 @@ static void on_balancer_report(void *arg, const struct balancer_report *r)
 
 static void on_balancer_event(void *arg, int level, const char *kind, const char *subject, const char *text)
 {
-    send_event(arg, level, kind, subject, text);
+    news_event(((struct supervisor *)arg)->news, level, kind, subject, text);
 }
 
 /* --- the core's actions ---------------------------------------------------------------------------------------- */
@@ -120,7 +77,7 @@ static void on_status_changed(struct supervisor *s, const char *id)
 {
     struct inst_status st;
 
-    mark_changed(s, id);
+    news_changed(s->news, id);
     s->ready_changed = true;
     if (agent_core_status(s->core, clock_mono_ms(), id, &st)) {
         if (st.exited)
@@ -134,10 +91,10 @@ static void act(struct supervisor *s, const struct agent_action *a)
 {
     switch (a->kind) {
     case AA_STATUS: on_status_changed(s, a->id); break;
-    case AA_EVENT: send_event(s, a->level, a->event, a->id, a->text); break;
+    case AA_EVENT: news_event(s->news, a->level, a->event, a->id, a->text); break;
     case AA_FORGET:
         runner_act(s->runner, a);
-        s->forgotten = true;
+        news_gone(s->news);
         break;
     default: runner_act(s->runner, a); break;
     }
@@ -161,10 +118,12 @@ static void on_deadline(uv_timer_t *t)
 {
     struct supervisor *s = t->data;
 
+    s->armed_ms = 0;
     agent_core_tick(s->core, clock_mono_ms());
     settle(s);
 }
 
+/* Carries out what the core has decided. What is only to be told, and the next deadline, wait for the end of the round. */
 static void settle(void *arg)
 {
     struct supervisor *s = arg;
@@ -176,12 +135,22 @@ static void settle(void *arg)
         act(s, &a);
     if (s->ready_changed && !uv_is_active((uv_handle_t *)&s->save))
         uv_timer_start(&s->save, on_save, SAVE_DELAY_MS, 0);
-    int64_t at = agent_core_deadline(s->core), now = clock_mono_ms();
-    if (at == INT64_MAX)
-        uv_timer_stop(&s->deadline);
-    else
-        uv_timer_start(&s->deadline, on_deadline, (uint64_t)(at > now ? at - now : 0), 0);
     maybe_end(s);
+}
+
+static void arm_deadline(struct supervisor *s)
+{
+    int64_t at = agent_core_deadline(s->core), now = clock_mono_ms();
+
+    if (at == s->armed_ms && at > now)
+        return;
+    s->armed_ms = at;
+    if (at == INT64_MAX) {
+        uv_timer_stop(&s->deadline);
+        return;
+    }
+    uv_update_time(&s->loop);
+    uv_timer_start(&s->deadline, on_deadline, (uint64_t)(at > now ? at - now : 0), 0);
 }
 
 static void save_ready(struct supervisor *s);
@@ -211,7 +180,7 @@ static void on_end_refused(struct supervisor *s, const char *why)
 {
     s->end_sent = false;
     if (!s->end_refused)
-        send_event(s, LOG_WARN, "end", "muster", why);
+        news_event(s->news, LOG_WARN, "end", "muster", why);
     s->end_refused = true;
 }
 
@@ -269,8 +238,7 @@ static void on_connected(void *arg)
 {
     struct supervisor *s = arg;
 
-    send_status(s, true);
-    s->changed_n = 0;
+    news_full(s->news);
     balancers_report(s->balancers);
     if (s->told_to_end)
         uplink_send(s->uplink, &(struct wire_msg){ .kind = WIRE_END });
@@ -339,9 +307,12 @@ static void on_figures(uv_timer_t *t)
 
     if (!s->listed)
         return;
-    figures_round(s->figures, clock_mono_ms(), &m);
-    uplink_send(s->uplink, &m);
+    if (figures_round(s->figures, clock_mono_ms(), &m))
+        uplink_send(s->uplink, &m);
     wire_msg_done(&m);
+    uint64_t pause = (uint64_t)figures_pause_ms(s->figures);
+    if (uv_timer_get_repeat(t) != pause)
+        uv_timer_start(t, on_figures, pause, pause);
     maybe_end(s);
 }
 
@@ -384,6 +355,7 @@ static void on_listed(struct supervisor *s)
     keep_out(s);
     agent_core_tick(s->core, clock_mono_ms());
     s->uplink = uplink_new(&s->loop, path, &ops, s);
+    news_uplink(s->news, s->uplink);
     settle(s);
 }
 
@@ -447,6 +419,7 @@ static void init_parts(struct supervisor *s)
     static const struct keeper_client_ops keeper_ops = { on_keeper, on_keeper_gone };
 
     s->core = agent_core_new((uint64_t)clock_mono_ns() ^ (uint64_t)getpid());
+    s->news = news_new(s->core);
     s->ports = ports_open(s->state_folder, "127.0.0.1", PORT_FIRST, PORT_LAST);
     s->keeper = keeper_client_new(&s->loop, KEEPER_FD, &keeper_ops, s);
     s->runner = runner_new(&(struct runner_options){ &s->loop, s->core, s->keeper, s->ports, "127.0.0.1", settle, s });
@@ -471,5 +444,6 @@ int supervisor_main(const char *state_dir, const char *run_dir)
     tell_ports(s);
     keeper_client_list(s->keeper);
     uv_run(&s->loop, UV_RUN_DEFAULT);
+    news_flush(s->news);
     return 0;
 }

@@ -19,11 +19,11 @@ int sysx_pidfd_signal(int pidfd, int signo)
     return syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0) < 0 ? -errno : 0;
 }
 
-pid_t sysx_clone(int cgroup_fd, int *ret_pidfd)
+pid_t sysx_clone(int cgroup_fd, bool share_files, int *ret_pidfd)
 {
     int pidfd = -1;
     struct clone_args a = {
-        .flags = CLONE_PIDFD | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0), .pidfd = (uintptr_t)&pidfd,
+        .flags = CLONE_PIDFD | (share_files ? CLONE_FILES : 0) | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0), .pidfd = (uintptr_t)&pidfd,
         .exit_signal = SIGCHLD, .cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
     };
     pid_t pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
@@ -62,6 +62,16 @@ int sysx_write_file(int dir, const char *path, const char *text)
 int sysx_close_from(int first)
 {
     return syscall(SYS_close_range, (unsigned)first, ~0U, 0) < 0 ? -errno : 0;
+}
+
+int sysx_leave_files(int below)
+{
+    return syscall(SYS_close_range, (unsigned)below, ~0U, 2 /* CLOSE_RANGE_UNSHARE */) < 0 ? -errno : 0;
+}
+
+int sysx_can_unshare_files(void)
+{
+    return syscall(SYS_close_range, ~0U, ~0U, 2) < 0 ? -errno : 0;
 }
 
 static int open_folder(int dir, const char *name)

@@ -131,7 +131,7 @@ static void born_into_a_group(void **state)
     group_make(&g, "api.1", &none);
     int dir = group_open(&g, "api.1"), pidfd = -1;
     assert_true(dir >= 0);
-    pid_t pid = sysx_clone(dir, &pidfd);
+    pid_t pid = sysx_clone(dir, false, &pidfd);
     if (pid == 0)
         for (;;)
             pause();
@@ -157,7 +157,7 @@ static void a_folder_made_anew_after_a_kill_can_be_born_into(void **state)
         assert_int_equal(group_remove(&g, "api.1"), 0);
         group_make(&g, "api.1", &none);
         int dir = group_open(&g, "api.1"), pidfd = -1;
-        pid_t pid = sysx_clone(dir, &pidfd);
+        pid_t pid = sysx_clone(dir, false, &pidfd);
         if (pid == 0)
             for (;;)
                 pause();

@@ -29,7 +29,10 @@ static void put(const char *folder, const char *name, const char *text)
     *strrchr(path, '/') = '\0';
     assert_int_equal(file_mkdirs(path, 0700, NULL), 0);
     fixed_printf(path, "%s/%s", folder, name);
-    assert_int_equal(file_write_atomic(path, text, strlen(text), 0600, 0, NULL), 0);
+    FILE *f = fopen(path, "w");         /* in place, as the kernel's files change */
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
 }
 
 static void drop(const char *folder, const char *name)
@@ -68,7 +71,7 @@ static void by_cgroup(void **st)
 {
     (void)st;
     struct sampler *s = sampler_new(cgroups, procs);
-    struct sample_target t = {"api.1", 100, "muster-1/api.1"};
+    struct sample_target t = {"api.1", 100, "muster-1/api.1", true};
     struct sample_result r;
     put(cgroups, "muster-1/api.1/cpu.stat", "usage_usec 1000000\nuser_usec 600000\nsystem_usec 400000\n");
     put(cgroups, "muster-1/api.1/memory.current", "123456789\n");
@@ -97,17 +100,76 @@ static void by_cgroup(void **st)
     drop(cgroups, "muster-1/api.1/memory.current");     /* without that controller: resident memory */
     sampler_round(s, 7000, &t, 1, &r);
     assert_true(near(r.cpu_pct, 0) && r.memory_bytes == 60.0 * (double)sysconf(_SC_PAGESIZE));
-    sampler_round(s, 8000, &t, 0, NULL);                /* gone for a round: forgotten */
+    sampler_round(s, 8000, &t, 0, NULL);                /* not asked for in a round: the next one spans both */
+    put(cgroups, "muster-1/api.1/cpu.stat", "usage_usec 30100\n");
     sampler_round(s, 9000, &t, 1, &r);
+    assert_true(near(r.cpu_pct, 1));
+    sampler_round(s, 10000 + SAMPLER_FORGET_MS, &t, 0, NULL);   /* for a minute: forgotten */
+    sampler_round(s, 11000 + SAMPLER_FORGET_MS, &t, 1, &r);
     assert_true(isnan(r.cpu_pct));
     sampler_free(s);
+}
+
+/* Between whole looks the figure of CPU is new, those of memory and workers are the last ones; a new process is always looked at wholly. */
+static void half_looks(void **st)
+{
+    (void)st;
+    struct sampler *s = sampler_new(cgroups, procs);
+    struct sample_target t = {"api.1", 100, "muster-1/api.3", false};
+    struct sample_result r;
+    put(cgroups, "muster-1/api.3/cpu.stat", "usage_usec 1000000\n");
+    put(cgroups, "muster-1/api.3/memory.current", "1000\n");
+    put(cgroups, "muster-1/api.3/cgroup.procs", "100\n101\n102\n");
+    put_process(100, 'S', 1, 100, 5, 0, 10);
+    put_process(101, 'S', 100, 100, 5, 0, 20);
+    put_process(102, 'S', 100, 100, 5, 0, 20);
+    sampler_round(s, 1000, &t, 1, &r);
+    assert_true(r.memory_bytes == 1000 && r.workers == 2);
+    put(cgroups, "muster-1/api.3/cpu.stat", "usage_usec 1500000\n");
+    put(cgroups, "muster-1/api.3/memory.current", "2000\n");
+    put(cgroups, "muster-1/api.3/cgroup.procs", "100\n101\n");
+    sampler_round(s, 2000, &t, 1, &r);
+    assert_true(near(r.cpu_pct, 50) && r.memory_bytes == 1000 && r.workers == 2);
+    t.whole = true;
+    sampler_round(s, 3000, &t, 1, &r);
+    assert_true(near(r.cpu_pct, 0) && r.memory_bytes == 2000 && r.workers == 1);
+    t = (struct sample_target){"api.1", 101, "muster-1/api.3", false};
+    put(cgroups, "muster-1/api.3/memory.current", "3000\n");
+    sampler_round(s, 4000, &t, 1, &r);
+    assert_true(isnan(r.cpu_pct) && r.memory_bytes == 3000);
+    sampler_free(s);
+}
+
+/* The open cpu.stat of a cgroup that was removed tells nothing any more; a new one may have its name. */
+static void cgroup_made_anew(void **st)
+{
+    (void)st;
+    char path[] = "/sys/fs/cgroup/unified/muster-test-XXXXXX", file[80];
+    if (!mkdtemp(path)) {
+        print_message("skipped: no cgroup can be made here\n");
+        skip();
+    }
+    struct sampler *s = sampler_new("/sys/fs/cgroup/unified", NULL);
+    struct sample_target t = {"api.1", getpid(), strrchr(path, '/') + 1, true};
+    struct sample_result r;
+    fixed_printf(file, "%s/cpu.stat", path);
+    bool has = access(file, R_OK) == 0;
+    sampler_round(s, 1000, &t, 1, &r);
+    sampler_round(s, 2000, &t, 1, &r);
+    bool before = near(r.cpu_pct, 0);
+    assert_return_code(rmdir(path), errno);
+    assert_return_code(mkdir(path, 0755), errno);
+    sampler_round(s, 3000, &t, 1, &r);
+    assert_return_code(rmdir(path), errno);
+    sampler_free(s);
+    assert_true(!has || (before && near(r.cpu_pct, 0)));
 }
 
 static void rubbish_in_cgroup(void **st)
 {
     (void)st;
     struct sampler *s = sampler_new(cgroups, procs);
-    struct sample_target t = {"api.1", 100, "muster-1/api.2"};
+    struct sample_target t = {"api.1", 100, "muster-1/api.2", true};
     struct sample_result r;
     static const char *const stats[] = {"", "rubbish", "usage_usec", "usage_usec x\n", "not_usage_usec 5\n"};
     put(cgroups, "muster-1/api.2/memory.current", "max\n");
@@ -130,7 +192,7 @@ static void by_session(void **st)
 {
     (void)st;
     struct sampler *s = sampler_new("/no/such/root", procs);
-    struct sample_target t[] = {{"api.1", 200, "muster-1/api.1"}, {"api.2", 300, ""}, {"api.3", 0, NULL}, {"api.4", 777, NULL}, {"api.5", 201, NULL}};
+    struct sample_target t[] = {{"api.1", 200, "muster-1/api.1", true}, {"api.2", 300, "", true}, {"api.3", 0, NULL, true}, {"api.4", 777, NULL, true}, {"api.5", 201, NULL, true}};
     struct sample_result r[5];
     double page = (double)sysconf(_SC_PAGESIZE);
     put_process(200, 'S', 1, 200, 100, 50, 10);
@@ -200,7 +262,7 @@ static void real_processes(void **st)
     char c;
     assert_int_equal(read(ready[0], &c, 1), 1);
     struct sampler *s = sampler_new(NULL, NULL);
-    struct sample_target t = {"api.1", pid, NULL};
+    struct sample_target t = {"api.1", pid, NULL, true};
     struct sample_result r;
     sampler_round(s, clock_mono_ms(), &t, 1, &r);
     bool first_is_nan = isnan(r.cpu_pct);
@@ -242,7 +304,8 @@ static int drop_folder(void **st)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(parse), cmocka_unit_test(by_cgroup), cmocka_unit_test(rubbish_in_cgroup), cmocka_unit_test(by_session),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(parse), cmocka_unit_test(by_cgroup), cmocka_unit_test(half_looks), cmocka_unit_test(cgroup_made_anew),
+        cmocka_unit_test(rubbish_in_cgroup), cmocka_unit_test(by_session),
         cmocka_unit_test(limits), cmocka_unit_test(real_processes)};
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
