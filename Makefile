@@ -136,4 +136,4 @@ run-fuzzers:
 include etc/install.mk
 clean:
 	rm -rf $(O) $(O)-fuzz $(O)-clang $(O)-asan
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -path $(O)/vm -prune -o -name '*.d' -print 2>/dev/null)

@@ -30,7 +30,7 @@ expect "with what does it instead" grep -q "systemctl stop muster-instances" "$T
 
 expect "no TCP listener but the balancer's" bash -c "[ \"\$(ss -Hltn | awk '{ print \$4 }' | grep -v ':2[0-9]\{4\}\$' | sort -u | tr '\n' ' ')\" = '127.0.0.1:$PORT ' ]"
 systemd-cgls --no-pager /system.slice/muster-instances.service >"$T/cgls" 2>&1
-expect "systemd-cgls shows the instances by name" bash -c "for n in 1 2 3; do grep -q \"api[./]\$n\" $T/cgls || exit 1; done"
+expect "systemd-cgls shows the instances by name" bash -c "for i in $(status "list(i)"); do grep -q \"\$i\" $T/cgls || exit 1; done"
 expect "and the balancer" grep -q haproxy "$T/cgls"
 expect "nothing of them is in muster-agent's own cgroup" bash -c "! systemctl status --no-pager muster-agent | grep -qE 'gunicorn|haproxy'"
 echo "= three instances, $(systemctl show -P StatusText musterd)"

@@ -11,7 +11,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 O=${O:-build}
 V=$ROOT/$O/vm
 KERNEL=linux-image-cloud-amd64
-PACKAGES='systemd systemd-sysv dbus kmod procps util-linux iproute2 passwd login gawk make curl haproxy python3 gunicorn python3-flask
+PACKAGES='systemd systemd-sysv dbus kmod procps util-linux iproute2 passwd login mawk make curl haproxy python3 gunicorn python3-flask
           libuv1 libyaml-0-2 libcurl4 libjansson4 libmicrohttpd12 libsqlite3-0 libprotobuf-c1 libsystemd0 libzstd1'
 CAP_S=${MUSTER_VM_CAP:-330}
 MEMORY=${MUSTER_VM_MEMORY:-1024}
@@ -97,11 +97,8 @@ make_base() {
 After=multi-user.target
 [Service]
 Type=oneshot
-StandardOutput=tty
-StandardError=tty
-TTYPath=/dev/ttyS1
 ExecStartPre=/bin/mount -t ext4 /dev/vdb /src
-ExecStart=/bin/bash /src/tests/systemd/vm_inside.sh
+ExecStart=/bin/bash -c 'bash /src/tests/systemd/vm_inside.sh 2>&1 | sed -u "s/^/story| /" >/dev/ttyS0'
 ExecStopPost=/bin/systemctl poweroff --force
 U
     mkdir -p "$V/root/etc/systemd/system/multi-user.target.wants"
@@ -134,16 +131,17 @@ make_second "${@##*/}" || { echo "the second disk cannot be made"; exit 1; }
 say "starting the machine"
 rm -f "$V/console.log" "$V/story.log"
 timeout -k 5 "$CAP_S" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$MEMORY" -nic none -nographic -no-reboot -monitor none \
-    -kernel "$V/vmlinuz" -initrd "$V/initrd.gz" -serial "file:$V/console.log" -serial "file:$V/story.log" \
+    -kernel "$V/vmlinuz" -initrd "$V/initrd.gz" -serial "file:$V/console.log" \
     -append 'console=ttyS0 quiet panic=-1 mitigations=off systemd.mask=getty.target systemd.unit=multi-user.target' \
     -drive "file=$V/base.img,if=virtio,format=raw,snapshot=on" -drive "file=$V/second.img,if=virtio,format=raw" </dev/null >"$V/qemu.log" 2>&1 &
 QEMU=$!
 wait "$QEMU"
 rc=$?
 QEMU=''
-[ -s "$V/story.log" ] && tr -d '\r' <"$V/story.log"
+tr -d '\r' <"$V/console.log" | sed -n 's/^story| //p' >"$V/story.log"
+cat "$V/story.log"
 say "the machine has ended"
-if ! tr -d '\r' <"$V/story.log" 2>/dev/null | grep -q '^all stories: 0$'; then
+if ! grep -q '^all stories: 0$' "$V/story.log"; then
     [ $rc = 124 ] && echo "not finished after $CAP_S s"
     [ -s "$V/story.log" ] || { tail -5 "$V/qemu.log"; tail -20 "$V/console.log"; }
     exit 1

@@ -16,8 +16,8 @@ LEFT_OUT = re.compile(r"^/usr/share/(doc|man|locale|info|lintian|bug|i18n|icons|
 
 
 def packages():
-    """By name (and by what each provides): (version, [[alternatives] of each dependency])."""
-    found, provided = {}, {}
+    """By name: (version, [[alternatives] of each dependency]); what provides a name; those that all others take for granted."""
+    found, provided, essential = {}, {}, []
     with open(STATUS, encoding="utf-8") as f:
         for block in f.read().split("\n\n"):
             fields = dict(re.findall(r"^([\w-]+): ?(.*(?:\n .*)*)", block, re.M))
@@ -26,14 +26,16 @@ def packages():
             name = fields["Package"]
             wants = ", ".join(fields[k] for k in ("Pre-Depends", "Depends") if k in fields)
             found[name] = (fields["Version"], [[re.sub(r"[:(].*|\s.*", "", a.strip()) for a in d.split("|")] for d in wants.split(",") if d.strip()])
+            if fields.get("Essential") == "yes":
+                essential.append(name)
             for p in fields.get("Provides", "").split(","):
                 provided.setdefault(re.sub(r"[:(].*|\s.*", "", p.strip()), name)
-    return found, provided
+    return found, provided, essential
 
 
 def closure(roots):
-    found, provided = packages()
-    queue, got = list(roots), {}
+    found, provided, essential = packages()
+    queue, got = list(roots) + essential, {}
     while queue:
         name = queue.pop()
         name = name if name in found else provided.get(name, name)
