@@ -137,12 +137,21 @@ static int folder_v1(struct groups *g, const char *controller, char *own, size_t
     return rc < 0 ? rc : make_folder(mount, own, g->folder, sizeof g->folder, g->mode == GROUP_NONE);
 }
 
+/* A cgroup that has processes and hands pids or cpu on becomes the root of a threaded domain, and nobody could enter the cgroups below it
+ * (EOPNOTSUPP). Only the root of all may have both; it alone has no cgroup.type. */
+static bool parent_may_hand_on(const struct groups *g)
+{
+    char buf[8];
+    return faccessat(g->base_fd, "../cgroup.type", F_OK, 0) < 0 || sysx_read_file(g->base_fd, "../cgroup.procs", buf, sizeof buf) == 0;
+}
+
 /* Enabled for our children if the controller is there and can be passed on. */
 static bool enable_v2(const struct groups *g, const char *controller)
 {
     char text[32], list[256], want[32];
     snprintf(text, sizeof text, "+%s", controller);
-    (void)sysx_write_file(g->base_fd, "../cgroup.subtree_control", text);     /* fails where processes are: then it is on already, or cannot be */
+    if (parent_may_hand_on(g))
+        (void)sysx_write_file(g->base_fd, "../cgroup.subtree_control", text);     /* may fail: then it is on already, or cannot be */
     if (sysx_write_file(g->base_fd, "cgroup.subtree_control", text) < 0)
         return false;
     if (sysx_read_file(g->base_fd, "cgroup.subtree_control", list + 1, sizeof list - 2) < 0)

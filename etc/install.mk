@@ -25,7 +25,7 @@ $(addprefix $(O)/man/,$(MAN_GEN)): $(O)/man/%: $(O)/man/%.scd
 man: $(MAN) ## the manual pages, into build/man
 
 # --- what goes where ------------------------------------------------------------------------------------------
-UNITS    := musterd.service musterd.socket musterd-agent.socket muster-agent.service muster-instances.service
+UNITS    := $(patsubst %.in,%,$(notdir $(wildcard etc/systemd/*.in etc/systemd/*.s*t etc/systemd/*.service)))
 EXAMPLES := $(wildcard etc/examples/*/*)
 put = install -D -m $(1) $(2) "$(DESTDIR)$(3)"
 fill = sed -e 's,@bindir@,$(BINDIR),g' $(1) >"$(DESTDIR)$(2)" && chmod 0644 "$(DESTDIR)$(2)"
@@ -48,7 +48,7 @@ install: all man ## programs, units, accounts, folders and manual pages: DESTDIR
 	    if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi; echo "installed; next: systemctl enable --now musterd muster-agent",:)
 
 uninstall: ## takes away what install has put there; configuration, state, logs and accounts stay
-	@$(if $(LIVE),if [ -d /run/systemd/system ]; then systemctl disable --now muster-agent muster-instances musterd musterd.socket musterd-agent.socket 2>/dev/null || :; fi,:)
+	@$(if $(LIVE),if [ -d /run/systemd/system ]; then systemctl disable --now $(UNITS) 2>/dev/null || :; fi,:)
 	@cd '$(DESTDIR)/' && rm -f $(foreach p,$(PROGRAMS),'.$(BINDIR)/$(p)') $(foreach u,$(UNITS),'.$(UNITDIR)/$(u)') \
 	    '.$(SYSUSERSDIR)/muster.conf' '.$(TMPFILESDIR)/muster.conf' $(foreach m,$(notdir $(MAN)),'.$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(m)') \
 	    '.$(COMPLETIONDIR)/musterctl' && rm -rf '.$(DOCDIR)'

@@ -254,7 +254,7 @@ static void post_down(struct api_call *c, const char *name)
     (void)name;
     daemon_info(c->daemon, &info);
     if (info.is_service) {
-        api_answer_error(c, 409, "muster is a service of systemd here: `systemctl stop muster-instances` ends it and all instances, `musterctl stop SERVICE` one service");
+        api_answer_error(c, 409, "muster is a service of systemd here: `systemctl stop muster-agent` ends it and all instances, `musterctl stop SERVICE` one service");
         return;
     }
     controller_down(daemon_core(c->daemon), daemon_now(c->daemon));

@@ -3,6 +3,7 @@
 # timeout: 240
 . /src/tests/systemd/inside.sh
 install_muster
+needs_keeping
 drop_in muster-agent.service Service WatchdogSec=2s
 drop_in musterd.service Service WatchdogSec=2s
 start_muster

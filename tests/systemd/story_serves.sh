@@ -1,4 +1,5 @@
 #!/bin/bash
+# timeout: 120
 # From nothing to an API behind a balancer: make install, systemctl start, musterctl apply. Who may speak with it, and what systemd shows of it.
 . /src/tests/systemd/inside.sh
 install_muster
@@ -26,11 +27,38 @@ expect "somebody else is told why not" bash -c "setpriv --reuid ada --regid ada 
 musterctl scale api 3 --wait >/dev/null || fail "scale"
 musterctl down >"$T/down.log" 2>&1
 expect "down is refused" [ $? = 5 ]
-expect "with what does it instead" grep -q "systemctl stop muster-instances" "$T/down.log"
+expect "with what does it instead" grep -q "systemctl stop muster-agent" "$T/down.log"
 
 expect "no TCP listener but the balancer's" bash -c "[ \"\$(ss -Hltn | awk '{ print \$4 }' | grep -v ':2[0-9]\{4\}\$' | sort -u | tr '\n' ' ')\" = '127.0.0.1:$PORT ' ]"
-systemd-cgls --no-pager /system.slice/muster-instances.service >"$T/cgls" 2>&1
+systemd-cgls --no-pager /system.slice >"$T/cgls" 2>&1
 expect "systemd-cgls shows the instances by name" bash -c "for i in $(status "list(i)"); do grep -q \"\$i\" $T/cgls || exit 1; done"
 expect "and the balancer" grep -q haproxy "$T/cgls"
-expect "nothing of them is in muster-agent's own cgroup" bash -c "! systemctl status --no-pager muster-agent | grep -qE 'gunicorn|haproxy'"
+WAS=$(processes) COUNT=3
+load_start --rate 100 --duration 600 --mix get=80,post=20 --conn mixed
+sleep 0.5
+for round in 1 2 3; do
+    systemctl restart musterd || fail "restart"
+    sleep 0.5
+    wait_for 10 "musterd was restarted: the same processes, all ready" same
+    kill -9 "$(main_pid musterd)"
+    sleep 0.5
+    wait_for 10 "musterd was killed: the same processes, all ready" same
+done
+expect "systemctl daemon-reexec is no trouble" systemctl daemon-reexec
+rm /var/lib/muster/state.db* && systemctl restart musterd
+sleep 0.5
+wait_for 10 "musterd's state was lost: it takes over what the agent has" same
+load_stop
+load_query "bad[:10]"
+expect "no request was lost" [ "$(load_query "j['failed']['total']")" = 0 ]
+systemctl kill -s STOP musterd
+t=$(now_ms)
+wait_for 30 "systemd's watchdog ends a musterd that hangs" bash -c "timeout 1 musterctl status"
+say "after $(( ($(now_ms) - t) / 1000 )) s"
+wait_for 10 "the same processes, all ready" same
+systemctl stop muster-agent || fail "stop"
+expect "stopped: nothing is left" bash -c "! pgrep -u api . && ! pgrep -x haproxy"
+systemctl start muster-agent || fail "start"
+wait_for 20 "the next start runs what was applied" ready api 3
+wait_for 5 "it serves" answers
 echo "= three instances, $(systemctl show -P StatusText musterd)"

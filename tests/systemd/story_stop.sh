@@ -3,6 +3,7 @@
 # timeout: 180
 . /src/tests/systemd/inside.sh
 install_muster
+needs_keeping
 start_muster
 COUNT=2
 config $COUNT

@@ -99,7 +99,7 @@ After=multi-user.target
 Type=oneshot
 ExecStartPre=/bin/mount -t ext4 /dev/vdb /src
 ExecStart=/bin/bash -c 'bash /src/tests/systemd/vm_inside.sh 2>&1 | sed -u "s/^/story| /" >/dev/ttyS0'
-ExecStopPost=/bin/systemctl poweroff --force
+ExecStopPost=/bin/systemctl poweroff --force --force
 U
     mkdir -p "$V/root/etc/systemd/system/multi-user.target.wants"
     ln -s ../story.service "$V/root/etc/systemd/system/multi-user.target.wants/story.service"

@@ -25,6 +25,7 @@ expect "it cannot be restarted: the trap is there" [ "$(property trap ActiveStat
 journalctl --no-pager -u trap 2>/dev/null | grep -o 'Failed.*busy' | head -1
 pkill -9 -f 'sleep 1000'
 
+needs_keeping
 drop_in muster-agent.service Service WatchdogSec=4s TimeoutAbortSec=1s
 start_muster
 COUNT=3
