@@ -18,11 +18,12 @@ static const char *const limit_names[LIMIT_COUNT] = { "memory", "pids", "cpu" };
 
 /* --- finding out what can be had ------------------------------------------------------------------- */
 
-/* Own path in the hierarchy whose line in /proc/self/cgroup names `controller` ("" for v2), and how that line begins. */
-static int own_path(const char *controller, char *path, size_t path_size, char *line, size_t line_size)
+/* The path of `pid` in the hierarchy whose line in /proc/PID/cgroup names `controller` ("" for v2), and how that line begins. */
+static int path_of(pid_t pid, const char *controller, char *path, size_t path_size, char *line, size_t line_size)
 {
-    char buf[4096];
-    ssize_t n = sysx_read_file(AT_FDCWD, "/proc/self/cgroup", buf, sizeof buf);
+    char buf[4096], file[40];
+    snprintf(file, sizeof file, "/proc/%d/cgroup", (int)pid);
+    ssize_t n = sysx_read_file(AT_FDCWD, file, buf, sizeof buf);
     if (n < 0)
         return (int)n;
     char *save = NULL;
@@ -43,6 +44,38 @@ static int own_path(const char *controller, char *path, size_t path_size, char *
         return snprintf(path, path_size, "%s", strcmp(p + 1, "/") ? p + 1 : "") < (int)path_size ? 0 : -ENAMETOOLONG;
     }
     return -ENOENT;
+}
+
+/* Where our folder goes in a hierarchy: where it is told to, or where it was (a member of a group stands in <there>/<folder>/<name>, or <there> if
+ * it has no group in that hierarchy), or our own cgroup. The line tells the hierarchy; it is the same for all processes. */
+static int own_path(const struct groups_from *f, const char *controller, char *path, size_t path_size, char *line, size_t line_size)
+{
+    int rc = path_of(f->member ? f->member : getpid(), controller, path, path_size, line, line_size);
+    if (f->below)
+        return snprintf(path, path_size, "%s", f->below) < (int)path_size ? 0 : -ENAMETOOLONG;
+    char want[64 + ID_SIZE];
+    snprintf(want, sizeof want, "/%s/%s", f->folder, f->name ? f->name : "");
+    size_t len = strlen(path), tail = strlen(want);
+    if (rc == 0 && f->member && len >= tail && !strcmp(path + len - tail, want))
+        path[len - tail] = 0;
+    return rc;
+}
+
+/* The folder's name that a group of a keeper before us is in: "muster-PID[.n]". */
+static bool folder_of_member(pid_t pid, const char *name, char *folder, size_t size)
+{
+    static const char *const trackers[] = { "", "pids", "freezer" };
+    char path[256], line[48];
+    for (size_t i = 0; i < sizeof trackers / sizeof *trackers; i++) {
+        char *last = path_of(pid, trackers[i], path, sizeof path, line, sizeof line) == 0 ? strrchr(path, '/') : NULL;
+        if (!last || strcmp(last + 1, name))
+            continue;
+        *last = 0;
+        char *up = strrchr(path, '/');
+        if (up && !strncmp(up + 1, "muster", 6) && snprintf(folder, size, "%s", up + 1) < (int)size)
+            return true;
+    }
+    return false;
 }
 
 static bool is_fs(const char *path, long magic)
@@ -114,27 +147,27 @@ static int make_folder(const char *mount, char *own, char *folder, size_t folder
     return fd;
 }
 
-static int folder_v2(struct groups *g)
+static int folder_v2(struct groups *g, const struct groups_from *f)
 {
     const char *mount = is_fs("/sys/fs/cgroup/unified", CGROUP2_MAGIC) ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup";
     char own[96];
-    int rc = is_fs(mount, CGROUP2_MAGIC) ? own_path("", own, sizeof own, g->line, sizeof g->line) : -ENOENT;
+    int rc = is_fs(mount, CGROUP2_MAGIC) ? own_path(f, "", own, sizeof own, g->line, sizeof g->line) : -ENOENT;
     if (rc < 0)
         return rc;
-    int fd = make_folder(mount, own, g->folder, sizeof g->folder, true);
+    int fd = make_folder(mount, own, g->folder, sizeof g->folder, !f->member);
     if (fd >= 0)
         snprintf(g->path, sizeof g->path, "%s/%s", own, g->folder);
     return fd;
 }
 
-static int folder_v1(struct groups *g, const char *controller, char *own, size_t own_size, char *line, size_t line_size)
+static int folder_v1(struct groups *g, const struct groups_from *f, const char *controller, char *own, size_t own_size, char *line, size_t line_size)
 {
     char mount[64];
     snprintf(mount, sizeof mount, "/sys/fs/cgroup/%s", controller);
     if (!strcmp(controller, "cpu") && !is_fs(mount, CGROUP1_MAGIC))
         snprintf(mount, sizeof mount, "/sys/fs/cgroup/cpu,cpuacct");
-    int rc = is_fs(mount, CGROUP1_MAGIC) ? own_path(controller, own, own_size, line, line_size) : -ENOENT;
-    return rc < 0 ? rc : make_folder(mount, own, g->folder, sizeof g->folder, g->mode == GROUP_NONE);
+    int rc = is_fs(mount, CGROUP1_MAGIC) ? own_path(f, controller, own, own_size, line, line_size) : -ENOENT;
+    return rc < 0 ? rc : make_folder(mount, own, g->folder, sizeof g->folder, g->mode == GROUP_NONE && !f->member);
 }
 
 /* A cgroup that has processes and hands pids or cpu on becomes the root of a threaded domain, and nobody could enter the cgroups below it
@@ -164,12 +197,12 @@ static bool enable_v2(const struct groups *g, const char *controller)
     return strstr(list, want) != NULL;
 }
 
-static void track_v1(struct groups *g)
+static void track_v1(struct groups *g, const struct groups_from *f)
 {
     static const char *const trackers[] = { "pids", "freezer" };
     for (int i = 0; g->mode == GROUP_NONE && i < 2; i++) {
         char own[96];
-        int fd = folder_v1(g, trackers[i], own, sizeof own, g->line, sizeof g->line);
+        int fd = folder_v1(g, f, trackers[i], own, sizeof own, g->line, sizeof g->line);
         if (fd < 0)
             continue;
         g->base_fd = fd;
@@ -178,7 +211,7 @@ static void track_v1(struct groups *g)
     }
 }
 
-static void find_limit(struct groups *g, int i)
+static void find_limit(struct groups *g, const struct groups_from *f, int i)
 {
     char own[256], line[48];
     if (g->mode == GROUP_V2 && enable_v2(g, limit_names[i])) {
@@ -191,22 +224,36 @@ static void find_limit(struct groups *g, int i)
     if (g->mode == GROUP_V1 && strstr(g->line, want))
         g->limit_fd[i] = fcntl(g->base_fd, F_DUPFD_CLOEXEC, 3);     /* the tracking folder itself */
     else
-        g->limit_fd[i] = folder_v1(g, limit_names[i], own, sizeof own, line, sizeof line);
+        g->limit_fd[i] = folder_v1(g, f, limit_names[i], own, sizeof own, line, sizeof line);
 }
 
-void groups_init(struct groups *g, pid_t keeper, bool none)
+static void init_from(struct groups *g, const struct groups_from *f)
 {
-    *g = (struct groups){ .base_fd = -1, .limit_fd = { -1, -1, -1 } };
-    snprintf(g->folder, sizeof g->folder, "muster-%d", (int)keeper);
-    if (none)
-        return;
-    g->base_fd = folder_v2(g);
+    g->base_fd = folder_v2(g, f);
     if (g->base_fd >= 0)
         g->mode = GROUP_V2;
     if (g->mode == GROUP_NONE)
-        track_v1(g);
-    for (int i = 0; i < LIMIT_COUNT; i++)
-        find_limit(g, i);
+        track_v1(g, f);
+    for (int i = 0; i < LIMIT_COUNT && (g->mode != GROUP_NONE || !f->member); i++)
+        find_limit(g, f, i);
+}
+
+void groups_init(struct groups *g, const struct groups_from *from)
+{
+    struct groups_from f = *from;
+    *g = (struct groups){ .base_fd = -1, .limit_fd = { -1, -1, -1 } };
+    if (f.none)
+        return;
+    if (f.member && folder_of_member(f.member, f.name, g->folder, sizeof g->folder)) {
+        f.folder = g->folder;
+        init_from(g, &f);
+        if (g->mode != GROUP_NONE)
+            return;
+    }
+    f.member = 0;
+    snprintf(g->folder, sizeof g->folder, f.below ? "muster" : "muster-%d", (int)(f.keeper ? f.keeper : getpid()));
+    f.folder = g->folder;
+    init_from(g, &f);
 }
 
 void groups_done(struct groups *g)
@@ -329,10 +376,11 @@ int group_populated(const struct groups *g, const char *name)
     return g->mode == GROUP_V2 ? strstr(buf, "populated 1") != NULL : n > 0;
 }
 
-/* Is pid (held by a pidfd) in this very group? */
-static bool is_member(const struct groups *g, const char *name, pid_t pid)
+bool group_has(const struct groups *g, const char *name, pid_t pid)
 {
     char path[40], buf[4096], want[256];
+    if (g->mode == GROUP_NONE)
+        return false;
     snprintf(path, sizeof path, "/proc/%d/cgroup", (int)pid);
     if (sysx_read_file(AT_FDCWD, path, buf, sizeof buf) < 0)
         return false;
@@ -349,7 +397,7 @@ static int signal_member(const struct groups *g, const char *name, pid_t pid, in
     int fd = sysx_pidfd_open(pid);
     if (fd < 0)
         return fd;
-    int rc = is_member(g, name, pid) ? sysx_pidfd_signal(fd, signo) : -ESRCH;
+    int rc = group_has(g, name, pid) ? sysx_pidfd_signal(fd, signo) : -ESRCH;
     close(fd);
     return rc;
 }

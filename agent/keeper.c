@@ -119,7 +119,7 @@ static int take_signals(struct keeper *k)
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    signal(SIGHUP, SIG_IGN);        /* a terminal that closes ends nothing */
+    sigaddset(&set, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD, SIG_DFL);       /* an inherited "ignore" would reap behind our back */
     sigprocmask(SIG_SETMASK, &set, NULL);
@@ -127,36 +127,58 @@ static int take_signals(struct keeper *k)
     return k->signal_fd < 0 ? -errno : 0;
 }
 
-static int start(struct keeper *k, const struct keeper_options *o)
+/* What is the same for a start and for a re-exec. */
+static int prepare(struct keeper *k, const struct keeper_options *o)
 {
     k->o = o;
+    sysx_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", k->boot_id, sizeof k->boot_id);
+    k->boot_id[strcspn(k->boot_id, "\n")] = 0;
     k->epoll = epoll_create1(EPOLL_CLOEXEC);
     k->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     while (k->null_fd >= 0 && k->null_fd < 3)       /* 0, 1 and 2 are always something */
         k->null_fd = dup(k->null_fd);
     fcntl(k->null_fd, F_SETFD, FD_CLOEXEC);
     umask(0077);
-    unsetenv("MUSTER_ID");
-    int run_lock, rc;
-    open_passage(o->run_dir);
-    mkdir(o->state_dir, 0711);
-    if ((rc = take_lock(o->state_dir, "keeper.lock", &k->lock_fd)) < 0 || (rc = take_lock(o->run_dir, "keeper.pid", &run_lock)) < 0
-        || (rc = make_folders(o)) < 0)
-        return rc;
-    keeper_end_leftovers(o->run_dir);
     k->run_dir = open(o->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (k->epoll < 0 || k->null_fd < 0 || k->run_dir < 0 || (rc = take_signals(k)) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
+    int rc = take_signals(k);
+    if (k->epoll < 0 || k->null_fd < 0 || k->run_dir < 0 || rc < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
         log_error("cannot start: %s", strerror(rc < 0 ? -rc : errno));
         return -EIO;
     }
+    keeper_watch_fd(k, k->signal_fd, EPOLLIN, ON_SIGNAL, 0);
+    return 0;
+}
+
+static int start(struct keeper *k)
+{
+    const struct keeper_options *o = k->o;
+    int rc;
+    if ((rc = take_lock(o->state_dir, "keeper.lock", &k->lock_fd)) < 0 || (rc = take_lock(o->run_dir, "keeper.pid", &k->run_lock_fd)) < 0
+        || (rc = make_folders(o)) < 0)
+        return rc;
+    keeper_end_leftovers(o->run_dir);
     getrlimit(RLIMIT_NOFILE, &k->files);
     struct rlimit most = { k->files.rlim_max, k->files.rlim_max };
     setrlimit(RLIMIT_NOFILE, &most);
-    groups_init(&k->groups, getpid(), o->no_cgroups);
+    groups_init(&k->groups, &(struct groups_from){ .none = o->no_cgroups });
     keeper_stage_init(k);
-    keeper_watch_fd(k, k->signal_fd, EPOLLIN, ON_SIGNAL, 0);
     keeper_roles_init(k);
     return 0;
+}
+
+static int start_or_take_over(struct keeper *k, const struct keeper_options *o)
+{
+    int rc = prepare(k, o);
+    if (rc < 0 || (rc = keeper_take_over(k)) == 0)
+        return rc;
+    if (rc != -ENOENT) {
+        log_error("what the version before this one handed over cannot be read (%s): starting as if that one had been killed", strerror(-rc));
+        sysx_close_from(3);         /* its locks go with it */
+        memset(k, 0, sizeof *k);
+        if ((rc = prepare(k, o)) < 0)
+            return rc;
+    }
+    return start(k);
 }
 
 /* --- end ----------------------------------------------------------------------------------------------- */
@@ -251,6 +273,8 @@ static void take_signal(struct keeper *k)
         for (size_t i = 0; i < (size_t)n / sizeof *si; i++)
             if (si[i].ssi_signo == SIGTERM || si[i].ssi_signo == SIGINT)
                 asked_to_end(k);
+            else if (si[i].ssi_signo == SIGHUP && si[i].ssi_code != SI_KERNEL)  /* a terminal that closes means nothing */
+                keeper_reexec_ask(k);
     keeper_reap(k);
 }
 
@@ -281,24 +305,38 @@ static void loop(struct keeper *k)
             keeper_tick(k);
         keeper_roles_tick(k);
         keeper_flush(k);
+        if (k->reexec_due)
+            keeper_reexec(k);
     }
+}
+
+/* Absolute, since children change their folder. */
+static int find_folders(const struct keeper_options *o, struct keeper_options *own)
+{
+    static char state[PATH_MAX], run[PATH_MAX];
+    open_passage(o->run_dir);
+    mkdir(o->state_dir, 0711);
+    if (!realpath(o->state_dir, state) || !realpath(o->run_dir, run)) {
+        log_error("cannot find the state or runtime folder: %s", strerror(errno));
+        return -ENOENT;
+    }
+    *own = *o;
+    own->state_dir = state;
+    own->run_dir = run;
+    return 0;
 }
 
 int keeper_run(const struct keeper_options *o)
 {
     struct keeper *k = &the_keeper;
-    static char state[PATH_MAX], run[PATH_MAX];
     static struct keeper_options own;
-    if (start(k, o) < 0)
+    unsetenv("MUSTER_ID");
+    if (find_folders(o, &own) < 0 || start_or_take_over(k, &own) < 0)
         return EXIT_FAILURE;
-    own = *o;                       /* absolute, since children change their folder */
-    if (!realpath(o->state_dir, state) || !realpath(o->run_dir, run)) {
-        log_error("cannot find the state or runtime folder: %s", strerror(errno));
+    if (keeper_reexec_init(k, o->argv) < 0)
         return EXIT_FAILURE;
-    }
-    own.state_dir = state;
-    own.run_dir = run;
-    k->o = &own;
+    keeper_reap(k);                 /* who died during a re-exec: setting SIGCHLD to its default has dropped the news */
+    keeper_flush(k);
     loop(k);
     groups_done(&k->groups);
     unlinkat(k->run_dir, "keeper.pid", 0);

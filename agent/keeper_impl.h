@@ -3,7 +3,8 @@
  *   keeper_spawn.c  a start, the parent's side           keeper_watch.c  reaping, groups that outlive their main process, timers
  *   keeper_verbs.c  the protocol with the supervisor     keeper_logs.c   FIFOs and the logger
  *   keeper_roles.c  supervisor, logger, controller       spawn_child.c   a start, the child's side
- *   keeper_stage.c  descriptors on their way to a child  keeper_users.c  what the name services have answered */
+ *   keeper_stage.c  descriptors on their way to a child  keeper_users.c  what the name services have answered
+ *   keeper_state.c  what it holds, as records            keeper_reexec.c the next version in place */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include "agent/group.h"
 #include "agent/keeper.h"
 #include "agent/keeper_proto.h"
+#include "agent/keeper_record.h"
 #include "agent/spawn_child.h"
 
 enum {
@@ -32,7 +34,8 @@ struct slot {
     uint8_t kind, events;
     uint16_t id_next, pid_next, event_next;     /* index + 1 */
     bool event_queued;
-    pid_t pid;
+    bool adopted;                               /* of a keeper that was killed: not our child */
+    pid_t pid; uint64_t start_ticks;            /* as /proc tells it; 0: not looked at yet */
     int pidfd, status_fd;                       /* status_fd >= 0: between fork and exec */
     int64_t started_ms, deadline_ms;            /* of the set-up, or of the forgetting */
     struct exit_info exit;
@@ -48,7 +51,7 @@ enum role_kind { ROLE_SUPERVISOR, ROLE_LOGGER, ROLE_CONTROLLER, ROLE_COUNT };
 struct role {
     const char *name;
     bool wanted, spoke;
-    pid_t pid; int fd;
+    pid_t pid; int fd; uint64_t start_ticks;
     int64_t started_ms, restart_ms, kill_ms;    /* 0: not set */
     int delay_ms;
 };
@@ -64,7 +67,10 @@ enum keeper_phase { PHASE_RUN, PHASE_DRAINING, PHASE_FORCED, PHASE_ENDING, PHASE
 struct keeper {
     const struct keeper_options *o;
     struct groups groups;
-    int epoll, signal_fd, run_dir, lock_fd, null_fd;
+    int epoll, signal_fd, run_dir, lock_fd, run_lock_fd, null_fd;
+    char boot_id[40];
+    const char *exe; char *const *argv; char **envp;    /* what a re-exec executes; argv NULL: it cannot */
+    pid_t trial_pid; bool reexec_due;           /* the program on disk is being asked; it can */
     struct rlimit files;                        /* as it was at the start, for the instances */
     enum keeper_phase phase;
     int64_t forced_ms, said_ms, oom_ms;
@@ -140,6 +146,22 @@ bool keeper_role_exited(struct keeper *k, pid_t pid, int code, int status);     
 void keeper_role_term(struct keeper *k, enum role_kind r, int kill_after_ms);   /* 0: never killed */
 void keeper_role_closed(struct keeper *k, enum role_kind r);                    /* its socket ended */
 int64_t keeper_roles_deadline(const struct keeper *k);                          /* INT64_MAX: none */
+
+/* keeper_state.c */
+void keeper_slot_write(const struct slot *s, struct rec_slot *r);
+struct slot *keeper_slot_read(struct keeper *k, const struct rec_slot *r);      /* NULL: not valid, or there already */
+void keeper_slots_count(struct keeper *k);      /* the sums, after slots were read */
+void keeper_role_write(const struct role *q, struct rec_role *r);
+void keeper_role_read(struct role *q, const struct rec_role *r);
+void keeper_self_write(const struct keeper *k, struct rec_keeper *r);
+void keeper_self_read(struct keeper *k, const struct rec_keeper *r);
+
+/* keeper_reexec.c */
+int keeper_reexec_init(struct keeper *k, char *const *argv);        /* at the start: allocates */
+void keeper_reexec_ask(struct keeper *k);       /* SIGHUP: tries the program on disk; if it can, reexec_due */
+bool keeper_trial_exited(struct keeper *k, pid_t pid, int code, int status);    /* false: not the trial's pid */
+void keeper_reexec(struct keeper *k);           /* returns if it failed, or must wait */
+int keeper_take_over(struct keeper *k);         /* 0: we were executed in place and hold all; -ENOENT: a start like any other */
 
 /* keeper.c */
 int64_t keeper_now_ms(void);

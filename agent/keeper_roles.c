@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "agent/keeper_impl.h"
+#include "agent/proc_scan.h"
 #include "agent/sysx.h"
 #include "base/log.h"
 #include "model/words.h"
@@ -80,6 +81,7 @@ static int role_start(struct keeper *k, enum role_kind r)
         return rc;
     }
     q->pid = pid;
+    q->start_ticks = proc_start_ticks(pid);
     q->fd = sv[0];
     q->spoke = false;
     q->started_ms = keeper_now_ms();

@@ -75,7 +75,7 @@ static bool is_known(void *arg, pid_t pid)
     for (int i = 0; i < ROLE_COUNT; i++)
         if (k->roles[i].pid == pid)
             return true;
-    return s && s->running;
+    return (s && s->running) || pid == k->trial_pid;
 }
 
 /* A scan that saw nobody is no proof if somebody died meanwhile: its child may have been born behind the scan's back. The topmost process
@@ -207,7 +207,7 @@ void keeper_reap(struct keeper *k)
         struct slot *s = slot_by_pid(k, si.si_pid);
         if (s && s->running)
             main_exited(k, s, &si);
-        else if (!keeper_role_exited(k, si.si_pid, si.si_code, si.si_status))
+        else if (!keeper_role_exited(k, si.si_pid, si.si_code, si.si_status) && !keeper_trial_exited(k, si.si_pid, si.si_code, si.si_status))
             look = true;
     }
     if (look)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/keeper.h"
+#include "agent/keeper_record.h"
 #include "agent/logger.h"
 #include "agent/supervisor.h"
 #include "base/log.h"
@@ -19,7 +20,7 @@ static const char usage[] =
     "  --role ROLE        supervisor or logger: started by the keeper, not by hand\n"
     "  --version, --help\n"
     "\n"
-    "SIGTERM or SIGINT stops everything in order; a second one kills it.\n"
+    "SIGTERM or SIGINT stops everything in order; a second one kills it. SIGHUP starts the program on disk in its place, with all that runs.\n"
     "MUSTER_NO_CGROUPS=1 does without cgroups even where there are some.\n";
 
 static int bad_usage(const char *what)
@@ -32,9 +33,10 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {
         { "state", required_argument, NULL, 's' }, { "run", required_argument, NULL, 'r' }, { "controller", required_argument, NULL, 'c' },
-        { "role", required_argument, NULL, 'R' }, { "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, { 0 },
+        { "takes-over", required_argument, NULL, 'T' }, { "role", required_argument, NULL, 'R' }, { "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, { 0 },
     };
     struct keeper_options o = KEEPER_OPTIONS_INIT;
+    o.argv = argv;
     const char *role = NULL;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (c) {
@@ -42,6 +44,7 @@ int main(int argc, char **argv)
         case 'r': o.run_dir = optarg; break;
         case 'c': o.controller = optarg; break;
         case 'R': role = optarg; break;
+        case 'T': return atoi(optarg) == REC_FORMAT ? EXIT_DONE : EXIT_FAILED;     /* asked by a keeper that is to be replaced in place */
         case 'V': puts("muster-agent " MUSTER_VERSION); return EXIT_DONE;
         case 'h': fputs(usage, stdout); return EXIT_DONE;
         default: return bad_usage("see above");

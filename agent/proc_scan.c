@@ -99,6 +99,13 @@ int proc_unknown_children(bool (*known)(void *arg, pid_t pid), void (*seen)(void
     return unknown;
 }
 
+uint64_t proc_start_ticks(pid_t pid)
+{
+    struct proc_seen p;
+    char state;
+    return read_stat(pid, &p, &state) < 0 ? 0 : p.start;
+}
+
 bool proc_descends(const struct proc_seen *p, pid_t ancestor)
 {
     struct proc_seen q = *p;

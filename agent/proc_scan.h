@@ -13,6 +13,8 @@ void proc_scan(void (*seen)(void *arg, const struct proc_seen *p), void *arg);
  * CONFIG_PROC_CHILDREN). Whatever is left of a group whose main process is gone hangs below such a child, so 0 saves the walk. `seen`
  * (NULL: none) is called for those that live; it gets what forks and dies all the time far sooner than a walk does. */
 int proc_unknown_children(bool (*known)(void *arg, pid_t pid), void (*seen)(void *arg, const struct proc_seen *p), void *arg);
+/* When it was started, in clock ticks since boot; 0: it is gone. With the pid that names a process for as long as the host is up. */
+uint64_t proc_start_ticks(pid_t pid);
 /* Does p descend from `ancestor`? */
 bool proc_descends(const struct proc_seen *p, pid_t ancestor);
 /* By pidfd, after checking that the pid is still this very process. 0 or -errno (-ESRCH). */

@@ -25,7 +25,7 @@ static const struct group_limits none;
 static int set_up(void **state)
 {
     (void)state;
-    groups_init(&g, getpid(), false);
+    groups_init(&g, &(struct groups_from){ 0 });
     return 0;
 }
 
@@ -214,7 +214,7 @@ static void nothing_stays_behind(void **state)
     NEEDS_CGROUP();
     struct groups one;
     char path[512];
-    groups_init(&one, 1999999999, false);       /* no such pid */
+    groups_init(&one, &(struct groups_from){ .keeper = 1999999999 });       /* no such pid */
     const struct group_limits l = { 1 << 28, 50, 500 };
     int rc = group_make(&one, "api.1", &l);
     assert_true(rc == 0 || rc == -EOPNOTSUPP);
@@ -229,8 +229,8 @@ static void a_name_is_nobody_elses(void **state)
     (void)state;
     NEEDS_CGROUP();
     struct groups one, two;
-    groups_init(&one, 1999999998, false);
-    groups_init(&two, 1999999998, false);       /* as in another pid namespace */
+    groups_init(&one, &(struct groups_from){ .keeper = 1999999998 });
+    groups_init(&two, &(struct groups_from){ .keeper = 1999999998 });       /* as in another pid namespace */
     assert_string_not_equal(one.path, two.path);
     assert_int_equal(group_make(&one, "api.1", &none), 0);
     assert_int_equal(group_make(&two, "api.1", &none), 0);
@@ -247,14 +247,14 @@ static void what_a_killed_keeper_left_is_swept(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         struct groups dead;
-        groups_init(&dead, 1999999997, false);
+        groups_init(&dead, &(struct groups_from){ .keeper = 1999999997 });
         group_make(&dead, "api.1", &none);
         _exit(0);
     }
     waitpid(pid, NULL, 0);
     assert_int_equal(system("find /sys/fs/cgroup -name muster-1999999997 2>/dev/null | grep -q ."), 0);
     struct groups next;
-    groups_init(&next, 1999999996, false);
+    groups_init(&next, &(struct groups_from){ .keeper = 1999999996 });
     assert_int_not_equal(system("find /sys/fs/cgroup -name muster-1999999997 2>/dev/null | grep -q ."), 0);
     struct stat st;
     assert_int_equal(fstatat(g.base_fd, "cgroup.procs", &st, 0), 0);        /* those of the living stay */
