@@ -5,7 +5,7 @@ O       ?= build
 PREFIX  ?= /usr/local
 VERSION := 0.1.0
 SAN     ?=
-PKGS    := libuv libsystemd yaml-0.1 libcurl jansson libmicrohttpd sqlite3 libprotobuf-c
+PKGS    := libuv libsystemd yaml-0.1 libcurl jansson libmicrohttpd sqlite3 libprotobuf-c libseccomp
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wwrite-strings -Wpointer-arith -Wundef \
            $(if $(WERROR),-Werror)

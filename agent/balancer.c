@@ -45,7 +45,7 @@ struct hap_paths balancer_paths(const struct balancer *b, const char *socket, co
     if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_max == RLIM_INFINITY)
         files.rlim_max = 0;
     return (struct hap_paths){ .stats_socket = socket, .hop = hop, .files = files.rlim_max, .log_socket = b->log_socket,
-        .state_file = b->state_file, .stats_uid = geteuid(), .stats_gid = getegid(), .user = b->user[0] ? b->user : NULL, .group = b->group, .listen_fd = 3 };
+        .state_file = b->state_file, .stats_uid = geteuid(), .stats_gid = getegid(), .user = b->user[0] ? b->user : NULL, .group = b->group, .apart = b->apart, .listen_fd = 3 };
 }
 
 /* --- starting ------------------------------------------------------------------------------------------- */
@@ -100,7 +100,7 @@ static int run(struct balancer *b, const char *id, const char *conf, bool check,
     if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
     balancer_listener_id(b, h->number, listener);
-    int rc = b->ops->spawn(b->arg, id, check ? argv_check : argv_run, env, listener, fd[1]);
+    int rc = b->ops->spawn(b->arg, id, check ? argv_check : argv_run, env, b->apart ? b->want.spec.tls : NULL, listener, fd[1]);
     close(fd[1]);
     if (rc < 0)
         close(fd[0]);
@@ -400,6 +400,15 @@ void balancer_run_as(struct balancer *b, const char *user, const char *group)
     fixed_printf(b->group, "%s", user && group ? group : "");
     if (pw && b->logs)
         logreader_trust(b->logs, pw->pw_uid);
+}
+
+void balancer_runs_apart(struct balancer *b, uint32_t uid)
+{
+    b->apart = true;
+    b->user[0] = b->group[0] = 0;
+    chmod(b->dir, 0770);                    /* it binds its sockets there */
+    if (b->logs)
+        logreader_trust(b->logs, uid);
 }
 
 void balancer_stop(struct balancer *b)

@@ -15,9 +15,9 @@
 
 struct balancer_ops {
     /* Starts argv under id with the held socket `listener` as descriptor 3. output_fd: standard output and error of it (borrowed: the
-     * callee duplicates or sends it before it returns). Started by root it stays root: HAProxy itself reads the certificate, then changes user.
+     * callee duplicates or sends it before it returns). tls (NULL: none): a file that it gets as $CREDENTIALS_DIRECTORY/tls.
      * The answer comes by balancer_on_keeper (K_SPAWNED, K_SPAWN_FAILED). 0, or -errno: then no answer comes. */
-    int (*spawn)(void *arg, const char *id, char *const argv[], char *const env[], const char *listener, int output_fd);
+    int (*spawn)(void *arg, const char *id, char *const argv[], char *const env[], const char *tls, const char *listener, int output_fd);
     void (*signal)(void *arg, const char *id, int32_t pid, int signo);
     /* Bind and hold. 0, or -errno; the outcome comes by balancer_on_keeper (K_REPLY of K_LISTEN with that name). */
     int (*listen)(void *arg, const char *name, const char *host, uint32_t port);
@@ -32,6 +32,8 @@ struct balancer *balancer_new(uv_loop_t *loop, const char *run_dir, const char *
 /* HAProxy starts as root, so it changes to this user and group once it has read what it needs. Default: user `haproxy` if it exists
  * and this process is root itself. NULL: it stays what it was started as. */
 void balancer_run_as(struct balancer *b, const char *user, const char *group);
+/* HAProxy is started as another user, with this id, in our group, and may become nobody else; its certificate is handed to it. */
+void balancer_runs_apart(struct balancer *b, uint32_t uid);
 /* The wanted set (copied), and which revision it is of: told back in the report once the lists are in the balancer. */
 void balancer_set(struct balancer *b, uint64_t epoch, uint64_t revision, const struct balancer_desired *d);
 /* Ends HAProxy in order: it accepts nothing more, requests in flight end (at most ~30 s). balancer_ended turns true. */

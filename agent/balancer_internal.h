@@ -46,6 +46,7 @@ struct balancer {
     const struct balancer_ops *ops; void *arg;
     char *name, *dir, *haproxy;
     char log_socket[108], state_file[512], user[64], group[64];
+    bool apart;                             /* HAProxy has a user of its own from its start on, and is in our group */
     struct logreader *logs;
     struct hapmetrics *metrics; int64_t sampled_ms;
 

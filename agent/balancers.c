@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "agent/balancer.h"
+#include "agent/rights.h"
 #include "base/strbuf.h"
 
 enum { BALANCERS_MAX = 64, LISTEN_BACKLOG = 4096 };
@@ -23,7 +24,7 @@ struct balancers *balancers_new(const struct balancers_options *o)
 }
 
 /* --- what a balancer asks of the keeper ------------------------------------------------------------------------ */
-static int op_spawn(void *arg, const char *id, char *const argv[], char *const env[], const char *listener, int output_fd)
+static int op_spawn(void *arg, const char *id, char *const argv[], char *const env[], const char *tls, const char *listener, int output_fd)
 {
     struct entry *en = arg;
     cleanup_strbuf struct strbuf records = STRBUF_INIT;
@@ -38,6 +39,8 @@ static int op_spawn(void *arg, const char *id, char *const argv[], char *const e
         spawn_record(&records, 'A', "%s", argv[i]);
     for (size_t i = 0; env && env[i]; i++)
         spawn_record(&records, 'E', "%s", env[i]);
+    if (tls)
+        spawn_record(&records, 'S', "tls\t%s\tfile", tls);
     spawn_record(&records, 'D', "/");
     return keeper_client_spawn(en->all->o.keeper, &k, &records, output_fd);
 }
@@ -102,6 +105,8 @@ static struct entry *add(struct balancers *b, const char *name)
     *en = (struct entry){ .all = b };
     fixed_copy(en->name, sizeof(en->name), name);
     en->b = balancer_new(b->o.loop, b->o.run_folder, b->o.state_folder, name, &ops, en);
+    if (en->b && b->o.balancer_uid != NO_ID)
+        balancer_runs_apart(en->b, b->o.balancer_uid);
     return en->b ? en : NULL;
 }
 

@@ -9,6 +9,7 @@ struct balancers;
 struct balancers_options {
     uv_loop_t *loop;
     const char *run_folder, *state_folder;
+    uint32_t balancer_uid;                                      /* HAProxy's own user, in our group; NO_ID (agent/rights.h): it has none */
     struct keeper_client *keeper;
     void (*report)(void *arg, const struct balancer_report *r);
     void (*event)(void *arg, int level, const char *kind, const char *subject, const char *text);

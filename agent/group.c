@@ -439,6 +439,24 @@ int group_signal(const struct groups *g, const char *name, int signo, pid_t exce
     return n;
 }
 
+int group_members(const struct groups *g, const char *name, pid_t *ret, int max)
+{
+    char path[160], buf[8192];
+    int n = 0;
+    if (g->mode == GROUP_NONE)
+        return 0;
+    file_path(path, sizeof path, name, "cgroup.procs");
+    if (sysx_read_file(g->base_fd, path, buf, sizeof buf) < 0)
+        return 0;
+    for (char *s = buf, *end; *s && n < max; s = end + (*end == '\n')) {
+        ret[n] = (pid_t)strtol(s, &end, 10);
+        if (end == s || *end != '\n')          /* what did not fit may be half a number */
+            break;
+        n++;
+    }
+    return n;
+}
+
 uint64_t group_oom_kills(const struct groups *g, const char *name)
 {
     char path[160], buf[1024];

@@ -42,6 +42,7 @@ int group_open(const struct groups *g, const char *name);       /* O_PATH descri
 /* In the child, before it drops rights: go into the tracking folder (unless cloned into it) and those with limits. */
 int group_join(const struct groups *g, const char *name, bool cloned_into, const struct group_limits *l);
 int group_populated(const struct groups *g, const char *name);  /* 1, 0, -errno */
+int group_members(const struct groups *g, const char *name, pid_t *ret, int max);       /* the first of them; their number */
 /* To every process of it but `except`. The number signalled, or -errno. SIGKILL: all at once where the kernel can. */
 int group_signal(const struct groups *g, const char *name, int signo, pid_t except);
 /* How many of its processes the kernel has killed for memory so far; 0 if that cannot be known. */

@@ -74,7 +74,11 @@ static int add_global(struct strbuf *out, const struct balancer_desired *d, cons
     strbuf_puts(out, "global\n    stats socket ");
     if ((rc = quote(out, p->stats_socket, "stats socket", e)) < 0)
         return rc;
-    strbuf_printf(out, " mode 600 uid %" PRIu32 " gid %" PRIu32 " level admin\n    stats timeout 1m\n    server-state-file ", p->stats_uid, p->stats_gid);
+    if (p->apart)
+        strbuf_puts(out, " mode 660");
+    else
+        strbuf_printf(out, " mode 600 uid %" PRIu32 " gid %" PRIu32, p->stats_uid, p->stats_gid);
+    strbuf_puts(out, " level admin\n    stats timeout 1m\n    server-state-file ");
     if ((rc = quote(out, p->state_file, "state file", e)) < 0)
         return rc;
     strbuf_puts(out, "\n    log ");
@@ -209,10 +213,17 @@ static int add_bind(struct strbuf *out, const struct balancer_desired *d, const 
     int bad = quote(out, d->spec.listen_host ? d->spec.listen_host : "", "listen", e);
     if (bad < 0)
         return bad;
-    strbuf_printf(out, " port %" PRIu32 "\n    bind fd@%" PRIu32, d->spec.listen_port, p->listen_fd);
+    strbuf_printf(out, " port %" PRIu32 "\n", d->spec.listen_port);
+    if (d->spec.tls && p->apart) {          /* likewise */
+        strbuf_puts(out, "    # certificate: ");
+        if ((bad = quote(out, d->spec.tls, "tls", e)) < 0)
+            return bad;
+        strbuf_puts(out, "\n");
+    }
+    strbuf_printf(out, "    bind fd@%" PRIu32, p->listen_fd);
     if (d->spec.tls) {
-        strbuf_puts(out, " ssl crt ");
-        int rc = quote(out, d->spec.tls, "tls", e);
+        strbuf_puts(out, p->apart ? " ssl crt \"${CREDENTIALS_DIRECTORY}/tls\"" : " ssl crt ");
+        int rc = p->apart ? 0 : quote(out, d->spec.tls, "tls", e);
         if (rc < 0)
             return rc;
         /* No h2: for a server that dies before it answers, 2.6 sends RST_STREAM with REFUSED_STREAM, "not processed, send it again", and

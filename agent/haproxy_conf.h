@@ -14,6 +14,7 @@ struct hap_paths {
     const char *hop;                        /* what the paths of the sockets inside begin with: HOP.1.sock and HOP.2.sock */
     uint32_t stats_uid, stats_gid;          /* who may speak to the stats socket */
     const char *user, *group;               /* what HAProxy changes to; NULL: it stays */
+    bool apart;                             /* it is no user that could change, but one of its own in our group; its certificate is $CREDENTIALS_DIRECTORY/tls */
     uint32_t listen_fd;
     uint64_t files;                         /* descriptors that HAProxy may have; 0: enough */
 };

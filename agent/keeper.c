@@ -69,49 +69,6 @@ static int take_lock(const char *folder, const char *file, int *ret_fd)
     return 0;
 }
 
-static int make_folder(const char *path, mode_t mode)
-{
-    struct stat st;
-    if (mkdir(path, mode) < 0 && errno != EEXIST)
-        goto fail;
-    if (lstat(path, &st) < 0)
-        goto fail;
-    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
-        log_error("%s is not a folder of the user that muster runs as", path);
-        return -ENOTDIR;
-    }
-    if (chmod(path, mode) == 0)
-        return 0;
-fail:;
-    int rc = -errno;
-    log_error("cannot make the folder %s: %s", path, strerror(-rc));
-    return rc;
-}
-
-/* As root, instances run as others, who must get through to what is theirs. */
-static void open_passage(const char *run_dir)
-{
-    struct stat st;
-    mkdir(run_dir, 0711);
-    if (geteuid() == 0 && stat(run_dir, &st) == 0 && (st.st_mode & 0111) != 0111 && chmod(run_dir, (st.st_mode & 07777) | 0111) < 0)
-        log_warn("cannot let other users pass through %s: %s", run_dir, strerror(errno));
-}
-
-/* Others may pass through the run folders (to an instance's own FIFO, notify socket and secrets), not look into them. */
-static int make_folders(const struct keeper_options *o)
-{
-    static const struct { bool run; const char *name; mode_t mode; } list[] = {
-        { false, "log", 0750 }, { true, "fifo", 0711 }, { true, "notify", 0711 }, { true, "credentials", 0711 },
-    };
-    char path[512];
-    int rc = 0;
-    for (size_t i = 0; i < sizeof list / sizeof *list && rc == 0; i++) {
-        snprintf(path, sizeof path, "%s/%s", list[i].run ? o->run_dir : o->state_dir, list[i].name);
-        rc = make_folder(path, list[i].mode);
-    }
-    return rc;
-}
-
 static int take_signals(struct keeper *k)
 {
     sigset_t set;
@@ -154,7 +111,7 @@ static int start(struct keeper *k)
     const struct keeper_options *o = k->o;
     int rc;
     if ((rc = take_lock(o->state_dir, "keeper.lock", &k->lock_fd)) < 0 || (rc = take_lock(o->run_dir, "keeper.pid", &k->run_lock_fd)) < 0
-        || (rc = make_folders(o)) < 0)
+        || (rc = keeper_folders_make(o)) < 0)
         return rc;
     keeper_end_leftovers(o->run_dir);
     getrlimit(RLIMIT_NOFILE, &k->files);
@@ -169,8 +126,13 @@ static int start(struct keeper *k)
 static int start_or_take_over(struct keeper *k, const struct keeper_options *o)
 {
     int rc = prepare(k, o);
-    if (rc < 0 || (rc = keeper_take_over(k)) == 0)
+    if (rc < 0)
         return rc;
+    if ((rc = keeper_take_over(k)) == 0) {
+        rc = keeper_folders_make(o);        /* the rules may name other users now */
+        keeper_roles_check(k);
+        return rc;
+    }
     if (rc != -ENOENT) {
         log_error("what the version before this one handed over cannot be read (%s): starting as if that one had been killed", strerror(-rc));
         sysx_close_from(3);         /* its locks go with it */
@@ -314,8 +276,7 @@ static void loop(struct keeper *k)
 static int find_folders(const struct keeper_options *o, struct keeper_options *own)
 {
     static char state[PATH_MAX], run[PATH_MAX];
-    open_passage(o->run_dir);
-    mkdir(o->state_dir, 0711);
+    keeper_passages_open(o);
     if (!realpath(o->state_dir, state) || !realpath(o->run_dir, run)) {
         log_error("cannot find the state or runtime folder: %s", strerror(errno));
         return -ENOENT;
@@ -335,6 +296,9 @@ int keeper_run(const struct keeper_options *o)
         return EXIT_FAILURE;
     if (keeper_reexec_init(k, o->argv) < 0)
         return EXIT_FAILURE;
+    int rc = geteuid() == 0 ? rights_keep_few() : 0;
+    if (rc < 0)
+        log_warn("the keeper keeps rights that it does not need: %s", strerror(-rc));
     keeper_reap(k);                 /* who died during a re-exec: setting SIGCHLD to its default has dropped the news */
     keeper_flush(k);
     loop(k);

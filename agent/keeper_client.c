@@ -194,6 +194,13 @@ int keeper_client_listen(struct keeper_client *c, const char *id, const char *ad
     return submit(c, &m, -1, -1);
 }
 
+int keeper_client_who(struct keeper_client *c, const char *id, const uint64_t inodes[WHO_INODES_MAX])
+{
+    struct k_msg m = { .verb = K_WHO };
+    memcpy(m.u.who.inodes, inodes, sizeof m.u.who.inodes);
+    return fixed_copy(m.u.who.id, ID_SIZE, id) ? submit(c, &m, -1, -1) : -EINVAL;
+}
+
 void spawn_record(struct strbuf *b, char letter, const char *fmt, ...)
 {
     strbuf_putc(b, letter);

@@ -22,6 +22,7 @@ void keeper_client_free(struct keeper_client *c);       /* memory goes in the cl
 int keeper_client_spawn(struct keeper_client *c, const struct k_spawn *fixed, const struct strbuf *records, int output_fd);
 int keeper_client_signal(struct keeper_client *c, const char *id, int32_t pid, int signo);
 int keeper_client_group(struct keeper_client *c, const char *id, int32_t pid, int signo);
+int keeper_client_who(struct keeper_client *c, const char *id, const uint64_t inodes[WHO_INODES_MAX]);
 int keeper_client_forget(struct keeper_client *c, const char *id);
 int keeper_client_listen(struct keeper_client *c, const char *id, const char *address, uint32_t port, uint32_t backlog);
 int keeper_client_unlisten(struct keeper_client *c, const char *id);

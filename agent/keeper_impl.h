@@ -4,7 +4,8 @@
  *   keeper_verbs.c  the protocol with the supervisor     keeper_logs.c   FIFOs and the logger
  *   keeper_roles.c  supervisor, logger, controller       spawn_child.c   a start, the child's side
  *   keeper_stage.c  descriptors on their way to a child  keeper_users.c  what the name services have answered
- *   keeper_state.c  what it holds, as records            keeper_reexec.c the next version in place */
+ *   keeper_state.c  what it holds, as records            keeper_reexec.c the next version in place
+ *   keeper_who.c    whose is a socket?                   keeper_folders.c  folders, their owners and modes */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,6 +44,7 @@ struct slot {
     uint8_t user; uint32_t user_asked;          /* whose place its child's answer is for (index + 1), and of which asking */
     int notify_fd; bool notify_told, credentials;
     bool limited; uint64_t oom_kills;
+    uint32_t port;                              /* as the supervisor told it with the spawn, for its successor */
     int log_fd; bool log_due, log_end_due, log_ending, log_timestamps;      /* due: the logger must be told */
     uint64_t log_max_size; uint32_t log_keep;
 };
@@ -69,7 +71,7 @@ struct keeper {
     struct groups groups;
     int epoll, signal_fd, run_dir, lock_fd, run_lock_fd, null_fd;
     char boot_id[40];
-    const char *exe; char *const *argv; char **envp;    /* what a re-exec executes; argv NULL: it cannot */
+    const char *exe; char *const *argv; char **envp, **trial_argv;      /* what a re-exec executes, and asks before; argv NULL: it cannot */
     pid_t trial_pid; bool reexec_due;           /* the program on disk is being asked; it can */
     struct rlimit files;                        /* as it was at the start, for the instances */
     enum keeper_phase phase;
@@ -85,9 +87,10 @@ struct keeper {
     int64_t tick_ms;
     struct held held[HELD_MAX];
     struct k_msg reply; bool reply_due, listing, blocked; uint32_t list_at;
-    bool logger_blocked;
     struct stage stages[STAGES]; int stage_end; /* 0: no stages here */
     struct keeper_users users;
+    bool logger_blocked; int64_t folder_ms, who_ms;
+    int64_t spawn_tokens_milli, spawn_tokens_ms; bool throttled;     /* see keeper_verbs.c */
 };
 /* What an epoll event is about: the kind in the upper half, a slot's index in the lower. */
 enum { ON_SIGNAL = 1, ON_SUPERVISOR, ON_LOGGER, ON_STATUS };
@@ -122,6 +125,7 @@ void keeper_user_found(struct keeper *k, struct slot *s, const struct spawn_user
 void keeper_reap(struct keeper *k);
 void keeper_tick(struct keeper *k);
 int keeper_timeout(const struct keeper *k);     /* ms for epoll_wait */
+bool keeper_is_member(struct keeper *k, const struct slot *s, pid_t pid);
 int keeper_group_signal(struct keeper *k, struct slot *s, int signo);
 void keeper_signal_all(struct keeper *k, int signo);        /* every group that lives */
 void keeper_forget(struct keeper *k, struct slot *s);       /* begins it; the slot goes when its log is drained */
@@ -129,6 +133,7 @@ void keeper_watch_all(struct keeper *k);        /* looks at each group that live
 
 /* keeper_verbs.c */
 void keeper_supervisor_readable(struct keeper *k);
+void keeper_requests_again(struct keeper *k);   /* after a pause that too many of them brought about */
 void keeper_flush(struct keeper *k);            /* sends what is due, in order, until done or the socket is full */
 void keeper_state_of(const struct keeper *k, const struct slot *s, struct k_state *ret);
 
@@ -141,6 +146,7 @@ void keeper_logger_again(struct keeper *k);     /* a new logger: hand over all *
 
 /* keeper_roles.c */
 void keeper_roles_init(struct keeper *k);
+void keeper_roles_check(struct keeper *k);      /* after a re-exec: those that are not the users that they should be now are ended, and come again */
 void keeper_roles_tick(struct keeper *k);       /* starts what is due, kills what does not end */
 bool keeper_role_exited(struct keeper *k, pid_t pid, int code, int status);     /* false: not a role's pid */
 void keeper_role_term(struct keeper *k, enum role_kind r, int kill_after_ms);   /* 0: never killed */
@@ -162,6 +168,15 @@ void keeper_reexec_ask(struct keeper *k);       /* SIGHUP: tries the program on 
 bool keeper_trial_exited(struct keeper *k, pid_t pid, int code, int status);    /* false: not the trial's pid */
 void keeper_reexec(struct keeper *k);           /* returns if it failed, or must wait */
 int keeper_take_over(struct keeper *k);         /* 0: we were executed in place and hold all; -ENOENT: a start like any other */
+
+/* keeper_folders.c. 0, or -errno after saying why. */
+void keeper_passages_open(const struct keeper_options *o);
+int keeper_folders_make(const struct keeper_options *o);
+int keeper_log_folder(const struct keeper_options *o);      /* somebody may have removed it */
+
+/* keeper_who.c. Which process has one of the sockets with these inodes open? 0: one of slot s; -EADDRINUSE: another ("pid 123 (python3)" in detail); -ENOENT: none is
+ * seen; -EAGAIN: asked too often. */
+int keeper_who(struct keeper *k, const struct slot *s, const uint64_t inodes[WHO_INODES_MAX], char *detail, size_t detail_size);
 
 /* keeper.c */
 int64_t keeper_now_ms(void);

@@ -14,7 +14,7 @@
 #include "agent/keeper_msg.h"
 #include "base/log.h"
 
-enum { PIPE_BYTES = 256 * 1024 };       /* room for when the logger is away; as root only (others share 64 MiB per user) */
+enum { FOLDER_MS = 500, PIPE_BYTES = 256 * 1024 };       /* room for when the logger is away; as root only (others share 64 MiB per user) */
 
 static void fifo_path(const struct slot *s, char *buf, size_t size)
 {
@@ -139,11 +139,25 @@ static void done(struct keeper *k, struct slot *s)
         set_due(k, s, &s->log_due);     /* started anew meanwhile */
 }
 
+/* The logger may not make it itself: it would need a right in the state folder. Asked at most once a second. */
+static void make_folder(struct keeper *k)
+{
+    struct l_msg m = { .verb = L_REOPEN };
+    int64_t now = keeper_now_ms();
+    if (now < k->folder_ms)
+        return;
+    k->folder_ms = now + FOLDER_MS;
+    if (keeper_log_folder(k->o) == 0)
+        (void)k_msg_send(k->roles[ROLE_LOGGER].fd, &m, sizeof m, (int[K_FDS_MAX]){ -1, -1 });     /* not taken: it asks again */
+}
+
 void keeper_logger_readable(struct keeper *k)
 {
     struct l_msg m;
     ssize_t n;
     while ((n = recv(k->roles[ROLE_LOGGER].fd, &m, sizeof m, MSG_DONTWAIT)) > 0) {
+        if (n == sizeof m && m.verb == L_FOLDER)
+            make_folder(k);
         if (n != sizeof m || m.verb != L_DONE || !keeper_id_valid(m.id))
             continue;
         struct slot *s = slot_find(k, m.id);

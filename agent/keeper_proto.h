@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include "model/words.h"
 
-enum { KEEPER_FD = 3, KEEPER_VERSION = 1, SPAWN_LISTENERS_MAX = 4, KEEPER_SLOTS = 5000 };
+enum { KEEPER_FD = 3, KEEPER_VERSION = 2, SPAWN_LISTENERS_MAX = 4, WHO_INODES_MAX = 8, KEEPER_SLOTS = 5000 };
 
 /* X(SYMBOL, "word", struct of its body) */
 #define KEEPER_REQUESTS(X) \
@@ -16,6 +16,7 @@ enum { KEEPER_FD = 3, KEEPER_VERSION = 1, SPAWN_LISTENERS_MAX = 4, KEEPER_SLOTS 
     X(K_LISTEN,   "listen",   struct k_listen)   /* bind, listen and hold a TCP socket under a name; fine if held already at that address */ \
     X(K_UNLISTEN, "unlisten", struct k_id) \
     X(K_LIST,     "list",     struct k_id)       /* answers with a K_STATE per slot (+ notify fd), a K_HELD per listener, then K_REPLY; id unused */ \
+    X(K_WHO,      "who",      struct k_who)      /* which process has one of these sockets open? rc 0: one of the id's group; -EADDRINUSE: another, named in detail; else not known */ \
     X(K_END,      "end",      struct k_id)       /* end all of muster: TERM to the other roles, controller included, then exit; refused (-EBUSY) while an instance lives */
 #define KEEPER_EVENTS(X) \
     X(K_REPLY,        "reply",        struct k_reply) \
@@ -40,7 +41,8 @@ struct k_spawn {
     char id[ID_SIZE];
     uint32_t kind, flags;
     uint32_t umask;
-    uint32_t owner_uid, owner_gid;          /* if the memfd names no user */
+    uint32_t owner_uid, owner_gid;          /* if the memfd names no user. A balancer's are the host's (agent/host_rules.h) where the roles have users of their own */
+    uint32_t port;                          /* told back in k_state, for a supervisor that has lost its table; 0: none */
     uint64_t files;                         /* RLIMIT_NOFILE; 0: what muster was started with */
     uint64_t memory_bytes, tasks; uint32_t cpu_milli;   /* cgroup limits where they can be had; 0: none */
     char log_id[ID_SIZE];                   /* KF_LOG: whose log file (the instance's id) */
@@ -54,6 +56,7 @@ struct k_spawn {
  * The child also gets MUSTER_ID=<id> (the group's marker), NOTIFY_SOCKET, CREDENTIALS_DIRECTORY. */
 struct k_signal { char id[ID_SIZE]; int32_t pid; int32_t signo; };     /* pid must be the slot's present main pid (K_SIGNAL) or last one (K_GROUP), else -ESRCH */
 struct k_listen { char id[ID_SIZE]; char address[64]; uint32_t port; uint32_t backlog; };    /* address "" = any (IPv6 dual-stack, else IPv4) */
+struct k_who { char id[ID_SIZE]; uint64_t inodes[WHO_INODES_MAX]; };     /* of sockets; 0: none */
 struct k_reply { char id[ID_SIZE]; uint32_t verb; int32_t rc; char detail[128]; };
 /* stage: what the child was doing when it failed. */
 #define SPAWN_STAGES(X) X(STAGE_FORK, "fork") X(STAGE_USER, "user") X(STAGE_GROUP, "group") X(STAGE_ENV_FILE, "environment_file") \
@@ -66,6 +69,7 @@ struct k_state {
     int32_t pid;                            /* main process; 0: never started */
     uint32_t running;                       /* main process not reaped yet */
     uint32_t populated;                     /* somebody of the group lives (main included) */
+    uint32_t port;                          /* of the last k_spawn */
     struct exit_info exit;                  /* of the last one reaped */
     int64_t started_mono_ms;
     char cgroup[160];                       /* path below the cgroup root(s), or "" */
@@ -73,11 +77,12 @@ struct k_state {
 struct k_msg {
     uint32_t verb, version;
     union {
-        struct k_id id; struct k_spawn spawn; struct k_signal signal; struct k_listen listen;
+        struct k_id id; struct k_spawn spawn; struct k_signal signal; struct k_listen listen; struct k_who who;
         struct k_reply reply; struct k_failed failed; struct k_state state;
     } u;
 };
 
 /* Keeper -> logger (SOCK_SEQPACKET, fd KEEPER_FD in the logger), no answers but L_DONE. */
-enum l_verb { L_ADD = 1 /* + FIFO read end */, L_CONFIG = 2, L_END = 3 /* id: drain it, close, answer L_DONE */, L_DONE = 4, L_REOPEN = 5 };
+/* L_FOLDER is the logger's: the folder of the logs is gone; answered by L_REOPEN once there is one. */
+enum l_verb { L_ADD = 1 /* + FIFO read end */, L_CONFIG = 2, L_END = 3 /* id: drain it, close, answer L_DONE */, L_DONE = 4, L_REOPEN = 5, L_FOLDER = 6 };
 struct l_msg { uint32_t verb; uint32_t timestamps; uint32_t keep; uint64_t max_size; char id[ID_SIZE]; };

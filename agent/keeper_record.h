@@ -30,6 +30,7 @@ struct rec_slot {
     int32_t pidfd, status_fd, notify_fd, log_fd;    /* -1: none */
     uint32_t failure_stage; int32_t failure_rc;
     char failure_detail[192];               /* for a re-exec only */
+    uint32_t port;
 };
 struct rec_role {
     char name[16];

@@ -23,7 +23,7 @@ static const char variable[] = "MUSTER_HANDOVER";
 
 int keeper_reexec_init(struct keeper *k, char *const *argv)
 {
-    static char exe[2 * PATH_MAX], var[sizeof variable + 16];
+    static char exe[2 * PATH_MAX], var[sizeof variable + 16], ask[] = "--takes-over", format[16];
     char cwd[PATH_MAX];
     size_t n = 0;
     k->argv = argv;
@@ -36,6 +36,17 @@ int keeper_reexec_init(struct keeper *k, char *const *argv)
         ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
         exe[len > 0 ? len : 0] = 0;
     }
+    for (n = 0; argv && argv[n]; n++) {}
+    k->trial_argv = calloc(n + 3, sizeof *k->trial_argv);
+    if (!k->trial_argv)
+        return -ENOMEM;
+    snprintf(format, sizeof format, "%d", REC_FORMAT);
+    k->trial_argv[0] = exe;
+    k->trial_argv[1] = ask;
+    k->trial_argv[2] = format;
+    for (size_t i = 1; i < n; i++)          /* with what it would be told: a configuration that is wrong by now, for one */
+        k->trial_argv[i + 2] = argv[i];
+    n = 0;
     while (environ[n])
         n++;
     k->envp = calloc(n + 2, sizeof *k->envp);       /* here, since nothing is allocated later */
@@ -48,10 +59,7 @@ int keeper_reexec_init(struct keeper *k, char *const *argv)
 
 static void trial(const struct keeper *k)
 {
-    char format[16];
-    char *argv[] = { (char *)(uintptr_t)k->exe, (char[]){ "--takes-over" }, format, NULL };
     sigset_t none;
-    snprintf(format, sizeof format, "%d", REC_FORMAT);
     sigemptyset(&none);
     for (int s = 1; s < NSIG; s++)
         signal(s, SIG_DFL);
@@ -60,7 +68,7 @@ static void trial(const struct keeper *k)
     dup2(k->null_fd, 1);
     sysx_close_from(3);
     alarm(TRIAL_S);
-    execv(k->exe, argv);
+    execv(k->exe, k->trial_argv);
     dprintf(2, "muster-agent: cannot execute %s: %s\n", k->exe, strerror(errno));
     _exit(127);
 }

@@ -9,11 +9,13 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "agent/keeper_impl.h"
 #include "agent/proc_scan.h"
 #include "agent/sysx.h"
+#include "agent/rights.h"
 #include "base/log.h"
 #include "model/words.h"
 
@@ -35,11 +37,59 @@ void keeper_roles_init(struct keeper *k)
     keeper_watch_fd(k, k->o->supervisor_fd, EPOLLIN, ON_SUPERVISOR, 0);
 }
 
+/* What a role is told. It changes its user itself, first of all: the program may lie where only root can execute it. */
+struct role_args { char as[32], balancer[32], controller[16], agent[16]; const char *v[24]; };
+
+static void agent_args(const struct keeper *k, enum role_kind r, struct role_args *a)
+{
+    const struct host_rules *h = k->o->rules;
+    size_t n = 0;
+    const char *const first[] = { "muster-agent", "--role", k->roles[r].name, "--state", k->o->state_dir, "--run", k->o->run_dir };
+    for (; n < sizeof first / sizeof *first; n++)
+        a->v[n] = first[n];
+    if (h && h->apart) {
+        const struct role_id *me = r == ROLE_LOGGER ? &h->logger : &h->supervisor;
+        snprintf(a->as, sizeof a->as, "%u:%u", (unsigned)me->uid, (unsigned)me->gid);
+        a->v[n++] = "--as";
+        a->v[n++] = a->as;
+    }
+    if (h && r == ROLE_SUPERVISOR) {
+        snprintf(a->controller, sizeof a->controller, "%u", (unsigned)h->controller_uid);
+        snprintf(a->balancer, sizeof a->balancer, "%u", (unsigned)h->balancer.uid);
+        const char *const more[] = { "--controller-user", a->controller, "--balancer-user", a->balancer, "--name", h->name };
+        for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+            a->v[n++] = more[i];
+        if (h->controller_socket[0]) {
+            a->v[n++] = "--controller-socket";
+            a->v[n++] = h->controller_socket;
+        }
+    }
+    a->v[n] = NULL;
+}
+
+static void controller_args(const struct keeper *k, struct role_args *a)
+{
+    const struct host_rules *h = k->o->rules;
+    size_t n = 0;
+    const char *const first[] = { "musterd", "--state", k->o->state_dir, "--run", k->o->run_dir };
+    for (; n < sizeof first / sizeof *first; n++)
+        a->v[n] = first[n];
+    if (h && h->apart) {
+        snprintf(a->agent, sizeof a->agent, "%u", (unsigned)h->supervisor.uid);
+        a->v[n++] = "--agent-user";
+        a->v[n++] = a->agent;
+    }
+    a->v[n] = NULL;
+}
+
 static void role_child(const struct keeper *k, enum role_kind r, int fd, pid_t keeper)
 {
-    const char *exe = k->o->exe ? k->o->exe : "/proc/self/exe";
-    const char *const agent[] = { "muster-agent", "--role", k->roles[r].name, "--state", k->o->state_dir, "--run", k->o->run_dir, NULL };
-    const char *const controller[] = { "musterd", "--state", k->o->state_dir, "--run", k->o->run_dir, NULL };
+    const char *exe = r == ROLE_CONTROLLER ? k->o->controller : k->o->exe ? k->o->exe : "/proc/self/exe";
+    struct role_args args;
+    if (r == ROLE_CONTROLLER)
+        controller_args(k, &args);
+    else
+        agent_args(k, r, &args);
     sigset_t none;
     sigemptyset(&none);
     for (int s = 1; s < NSIG; s++)
@@ -55,10 +105,16 @@ static void role_child(const struct keeper *k, enum role_kind r, int fd, pid_t k
     /* The others see the end of their socket. A controller that outlived its keeper would answer for a muster that is no more. */
     if (r == ROLE_CONTROLLER && (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != keeper))
         _exit(127);
-    if (r == ROLE_CONTROLLER)
-        execv(k->o->controller, (char *const *)controller);
-    else
-        execv(exe, (char *const *)agent);
+    bool apart = r != ROLE_CONTROLLER && k->o->rules && k->o->rules->apart;
+    int rc = rights_before_exec(apart);
+    if (rc == 0 && apart && chdir(k->o->state_dir) < 0)     /* the role may not get there by its path */
+        rc = -errno;
+    if (rc < 0) {
+        dprintf(2, "muster-agent: cannot take rights from the %s: %s\n", k->roles[r].name, strerror(-rc));
+        _exit(127);
+    }
+    umask(0077);
+    execv(exe, (char *const *)(uintptr_t)args.v);
     dprintf(2, "muster-agent: cannot execute the %s: %s\n", k->roles[r].name, strerror(errno));
     _exit(127);
 }
@@ -95,6 +151,28 @@ static int role_start(struct keeper *k, enum role_kind r)
     return 0;
 }
 
+/* The user that a process runs as; NO_ID: it is gone. */
+static uint32_t user_of(pid_t pid)
+{
+    char path[40], text[2048];
+    unsigned uid = NO_ID;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    const char *line = sysx_read_file(AT_FDCWD, path, text, sizeof text) > 0 ? strstr(text, "\nUid:") : NULL;
+    return line && sscanf(line, " Uid: %u", &uid) == 1 ? uid : NO_ID;
+}
+
+void keeper_roles_check(struct keeper *k)
+{
+    const struct host_rules *h = k->o->rules;
+    if (!h)
+        return;
+    for (int r = 0; r < ROLE_CONTROLLER; r++) {
+        uint32_t want = !h->apart ? geteuid() : r == ROLE_LOGGER ? h->logger.uid : h->supervisor.uid;
+        if (k->roles[r].pid && user_of(k->roles[r].pid) != want)
+            keeper_role_closed(k, (enum role_kind)r);
+    }
+}
+
 void keeper_role_closed(struct keeper *k, enum role_kind r)
 {
     struct role *q = &k->roles[r];
@@ -128,7 +206,8 @@ bool keeper_role_exited(struct keeper *k, pid_t pid, int code, int status)
         int64_t now = keeper_now_ms();
         exit_describe((struct exit_info){ code == CLD_EXITED ? EXIT_KIND_CODE : EXIT_KIND_SIGNAL, status }, how, sizeof how);
         q->delay_ms = now - q->started_ms >= STABLE_MS || !q->delay_ms ? 0 : q->delay_ms;
-        log_warn("the %s ended (%s); starting it again%s", q->name, how, q->delay_ms ? " after a pause" : "");
+        log_warn("the %s ended (%s)%s; starting it again%s", q->name, how,
+                 code != CLD_EXITED && status == SIGSYS ? ", since it made a system call that it has no business with" : "", q->delay_ms ? " after a pause" : "");
         q->restart_ms = now + q->delay_ms;
         q->delay_ms = q->delay_ms ? (q->delay_ms * 2 > DELAY_MS_MAX ? DELAY_MS_MAX : q->delay_ms * 2) : DELAY_FIRST_MS;
         return true;

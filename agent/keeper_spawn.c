@@ -35,8 +35,8 @@ static int check_order(const struct k_spawn *w, int memfd, int output_fd, const 
 {
     if (!keeper_id_valid(w->id))
         return refuse(y, -EINVAL, "not an id");
-    if (w->kind < K_INSTANCE || w->kind > K_BALANCER || (w->flags & ~(unsigned)FLAGS_KNOWN) || w->umask > 0777)
-        return refuse(y, -EINVAL, "kind, flags or umask out of range");
+    if (w->port > 65535 || w->kind < K_INSTANCE || w->kind > K_BALANCER || (w->flags & ~(unsigned)FLAGS_KNOWN) || w->umask > 0777)
+        return refuse(y, -EINVAL, "kind, flags, umask or port out of range");
     if ((w->flags & KF_LOG) && (!keeper_id_valid(w->log_id) || w->log_keep > 1000))
         return refuse(y, -EINVAL, "not a log's id, or too many files kept");
     if (!!(w->flags & KF_OUTPUT_FD) != (output_fd >= 0) || ((w->flags & KF_LOG) && (w->flags & KF_OUTPUT_FD)))
@@ -188,7 +188,7 @@ int keeper_spawn(struct keeper *k, const struct k_spawn *w, int memfd, int outpu
     struct group_limits limits = { w->memory_bytes, w->tasks, w->cpu_milli };
     struct child_setup c = {
         .spawn = w, .groups = &k->groups, .limits = &limits, .memfd = memfd, .output_fd = output_fd, .null_fd = k->null_fd,
-        .log_fd = -1, .files = k->files, .run_dir = k->o->run_dir,
+        .log_fd = -1, .files = k->files, .run_dir = k->o->run_dir, .rules = k->o->rules,
     };
     int rc = check_order(w, memfd, output_fd, &y);
     if (rc == 0)
@@ -204,6 +204,7 @@ int keeper_spawn(struct keeper *k, const struct k_spawn *w, int memfd, int outpu
     if (!s)
         return refuse(&y, -ENOSPC, "the keeper holds no more than %d processes", KEEPER_SLOTS);
     s->kind = (uint8_t)w->kind;
+    s->port = w->port;
     if (s->forgetting)
         k->forgetting_n--;
     s->forgetting = false;

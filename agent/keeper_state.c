@@ -25,7 +25,7 @@ void keeper_slot_write(const struct slot *s, struct rec_slot *r)
         .deadline_ms = s->deadline_ms, .exit_kind = (int32_t)s->exit.kind, .exit_value = s->exit.value, .oom_kills = s->oom_kills,
         .log_max_size = s->log_max_size, .log_keep = s->log_keep, .has_log = s->log_fd >= 0, .has_notify = s->notify_fd >= 0,
         .pidfd = s->pidfd, .status_fd = s->status_fd, .notify_fd = s->notify_fd, .log_fd = s->log_fd,
-        .failure_stage = s->failure.stage, .failure_rc = s->failure.rc,
+        .port = s->port, .failure_stage = s->failure.stage, .failure_rc = s->failure.rc,
     };
     memcpy(r->id, s->id, ID_SIZE);
     memcpy(r->failure_detail, s->failure.detail, sizeof r->failure_detail);
@@ -45,6 +45,7 @@ struct slot *keeper_slot_read(struct keeper *k, const struct rec_slot *r)
     s->oom_kills = r->oom_kills;
     s->log_max_size = r->log_max_size;
     s->log_keep = r->log_keep;
+    s->port = r->port;
     s->failure = (struct k_failed){ .stage = r->failure_stage, .rc = r->failure_rc };
     memcpy(s->failure.id, s->id, ID_SIZE);
     snprintf(s->failure.detail, sizeof s->failure.detail, "%.191s", r->failure_detail);

@@ -13,7 +13,9 @@
 #include "agent/sysx.h"
 #include "base/log.h"
 
-enum { REQUESTS_PER_ROUND = 64 };
+/* So many starts at once (every slot there is), and then so many a second: one that orders more is made to wait, not refused. A supervisor
+ * that somebody has taken over cannot stop the host by forks. */
+enum { REQUESTS_PER_ROUND = 64, ROUND_MS_MAX = 20, SPAWNS_AT_ONCE = KEEPER_SLOTS, SPAWNS_PER_S = 500 };
 
 /* --- sending ------------------------------------------------------------------------------------------ */
 
@@ -28,7 +30,7 @@ void keeper_state_of(const struct keeper *k, const struct slot *s, struct k_stat
 {
     char name[ID_SIZE];
     *ret = (struct k_state){ .kind = s->kind, .pid = s->pid, .running = s->running, .populated = s->populated, .exit = s->exit,
-                             .started_mono_ms = s->started_ms };
+                             .port = s->port, .started_mono_ms = s->started_ms };
     memcpy(ret->id, s->id, ID_SIZE);
     group_name(s->id, name);
     if (k->groups.mode != GROUP_NONE && strlen(k->groups.path) <= 95)    /* none is better than half a path */
@@ -90,6 +92,13 @@ static int send_list(struct keeper *k)
     return rc;
 }
 
+static void watch_supervisor(struct keeper *k)
+{
+    int fd = k->roles[ROLE_SUPERVISOR].fd;
+    if (fd >= 0)
+        keeper_watch_fd(k, fd, k->blocked ? EPOLLOUT : k->throttled ? 0 : EPOLLIN, ON_SUPERVISOR, 0);
+}
+
 void keeper_flush(struct keeper *k)
 {
     int fd = k->roles[ROLE_SUPERVISOR].fd, rc = 0;
@@ -103,9 +112,10 @@ void keeper_flush(struct keeper *k)
     while (rc == 0 && (s = slot_event_first(k)))
         rc = send_event(k, s);
     bool blocked = rc == -EAGAIN;       /* any other error comes again as the end of the socket */
-    if (blocked != k->blocked)
-        keeper_watch_fd(k, fd, blocked ? EPOLLOUT : EPOLLIN, ON_SUPERVISOR, 0);
+    bool changed = blocked != k->blocked;
     k->blocked = blocked;
+    if (changed)
+        watch_supervisor(k);
 }
 
 /* --- listening sockets -------------------------------------------------------------------------------- */
@@ -241,6 +251,13 @@ static int do_end(struct keeper *k, struct k_reply *r)
     return 0;
 }
 
+static int do_who(struct keeper *k, const struct k_who *w, struct k_reply *r)
+{
+    if (!keeper_id_valid(w->id) || !w->inodes[0])
+        return -EINVAL;
+    return keeper_who(k, slot_find(k, w->id), w->inodes, r->detail, sizeof r->detail);
+}
+
 static int handle(struct keeper *k, const struct k_msg *m, const int fds[K_FDS_MAX], struct k_reply *r)
 {
     int rc;
@@ -267,6 +284,9 @@ static int handle(struct keeper *k, const struct k_msg *m, const int fds[K_FDS_M
         k->list_at = 0;
         slots_events_drop(k);           /* the list says it all */
         return 0;
+    case K_WHO:
+        memcpy(r->id, m->u.who.id, ID_SIZE - 1);
+        return do_who(k, &m->u.who, r);
     case K_END:
         return do_end(k, r);
     default:
@@ -293,10 +313,43 @@ static void one_request(struct keeper *k, const struct k_msg *m, size_t size, co
     keeper_supervisor_spoke(k);
 }
 
+static void add_tokens(struct keeper *k)
+{
+    int64_t now = keeper_now_ms(), full = (int64_t)SPAWNS_AT_ONCE * 1000;
+    if (!k->spawn_tokens_ms)
+        k->spawn_tokens_milli = full;
+    else
+        k->spawn_tokens_milli += (now - k->spawn_tokens_ms) * SPAWNS_PER_S;
+    k->spawn_tokens_ms = now;
+    if (k->spawn_tokens_milli > full)
+        k->spawn_tokens_milli = full;
+}
+
+/* What waits in the socket stays there until there is a token again. */
+static bool must_wait(struct keeper *k)
+{
+    if (k->spawn_tokens_milli >= 1000)
+        return false;
+    add_tokens(k);
+    bool wait = k->spawn_tokens_milli < 1000;
+    bool again = wait || k->throttled;
+    k->throttled = wait;
+    if (again)
+        watch_supervisor(k);
+    return wait;
+}
+
+void keeper_requests_again(struct keeper *k)
+{
+    if (k->throttled)
+        (void)must_wait(k);
+}
+
 void keeper_supervisor_readable(struct keeper *k)
 {
     keeper_flush(k);
-    for (int i = 0; i < REQUESTS_PER_ROUND && !k->blocked; i++) {
+    int64_t until = keeper_now_ms() + ROUND_MS_MAX;      /* without cgroups some of them walk through /proc */
+    for (int i = 0; i < REQUESTS_PER_ROUND && !k->blocked && !must_wait(k) && keeper_now_ms() <= until; i++) {
         static struct k_msg m;
         int fds[K_FDS_MAX];
         ssize_t n = k_msg_recv(k->roles[ROLE_SUPERVISOR].fd, &m, sizeof m, fds);
@@ -306,6 +359,8 @@ void keeper_supervisor_readable(struct keeper *k)
             keeper_role_closed(k, ROLE_SUPERVISOR);
             return;
         }
+        if (n >= (ssize_t)K_HEAD_SIZE && m.verb == K_SPAWN)
+            k->spawn_tokens_milli -= 1000;
         one_request(k, &m, (size_t)n, fds);
         for (int j = 0; j < K_FDS_MAX; j++)
             if (fds[j] >= 0)

@@ -10,6 +10,7 @@
 #include "agent/sysx.h"
 #include "base/log.h"
 
+enum { THROTTLED_MS = 10 };
 enum { CHASE_ROUNDS = 20 };         /* looks at what forks and dies faster than /proc can be walked */
 
 /* --- who of a group lives ------------------------------------------------------------------------------ */
@@ -46,6 +47,17 @@ static void note_kill(void *arg, const struct proc_seen *p)
     struct slot *s = slot_of_process(q->k, p);
     if (s && (s == q->only || !q->only) && !(s->running && p->pid == s->pid) && proc_signal(p, q->signo) == 0)
         q->told++;
+}
+
+/* Is that process of the slot's group? By cgroup where there is one. */
+bool keeper_is_member(struct keeper *k, const struct slot *s, pid_t pid)
+{
+    struct proc_seen p;
+    char name[ID_SIZE];
+    if (k->groups.mode == GROUP_NONE)
+        return proc_look(pid, &p) && slot_of_process(k, &p) == s;
+    group_name(s->id, name);
+    return group_has(&k->groups, name, pid);
 }
 
 static void became_empty(struct keeper *k, struct slot *s)
@@ -280,6 +292,7 @@ void keeper_tick(struct keeper *k)
     bool oom = k->limited && now >= k->oom_ms;
     if (oom)
         k->oom_ms = now + OOM_MS;
+    keeper_requests_again(k);
     keeper_watch_all(k);
     for (uint32_t i = 0; i < k->slots_high && (oom || k->forgetting_n || k->starting_n); i++) {
         struct slot *s = &k->slots[i];
@@ -298,7 +311,7 @@ void keeper_tick(struct keeper *k)
 int keeper_timeout(const struct keeper *k)
 {
     int64_t now = keeper_now_ms(), due = keeper_roles_deadline(k);
-    int every = k->lingering_n || k->forgetting_n ? WATCH_MS : k->starting_n || k->limited ? OOM_MS : 0;
+    int every = k->throttled ? THROTTLED_MS : k->lingering_n || k->forgetting_n ? WATCH_MS : k->starting_n || k->limited ? OOM_MS : 0;
     if (every && k->tick_ms + every < due)
         due = k->tick_ms + every;
     if (k->phase == PHASE_FORCED && k->forced_ms < due)

@@ -11,13 +11,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "agent/filter.h"
 #include "agent/keeper_msg.h"
 #include "agent/logfile.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 
-enum { SOURCES_MAX = KEEPER_SLOTS, CHUNK_BYTES = 256 * 1024, ROUND_BYTES_MAX = 1 << 20, EVENTS_MAX = 64 };
+enum { SOURCES_MAX = KEEPER_SLOTS, CHUNK_BYTES = 256 * 1024, ROUND_BYTES_MAX = 1 << 20, EVENTS_MAX = 64, ASK_MS = 500 };
 
 struct source { char id[ID_SIZE]; int fd; ino_t ino; struct logfile file; bool complained; };
 struct logger {
@@ -25,12 +26,26 @@ struct logger {
     char dir[512], chunk[CHUNK_BYTES];
     struct source *sources[SOURCES_MAX];
     int sources_n;
+    int64_t asked_ms;
 };
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
 
-static void complain(struct source *s)
+/* The folder may be gone, and we may not make one in the state folder. The keeper looks, and answers L_REOPEN. */
+static void ask_folder(struct logger *l)
 {
+    struct l_msg m = { .verb = L_FOLDER };
+    int64_t now = clock_mono_ms();
+    if (access(l->dir, F_OK) == 0 || now - l->asked_ms < ASK_MS)
+        return;
+    l->asked_ms = now;
+    (void)send(l->keeper, &m, sizeof m, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void complain(struct logger *l, struct source *s)
+{
+    if (s->file.error)
+        ask_folder(l);
     if (s->file.error && !s->complained)
         log_warn("%s: cannot write its log: %s; lines are dropped", s->id, strerror(-s->file.error));
     else if (!s->file.error && s->complained)
@@ -74,7 +89,7 @@ static bool read_some(struct logger *l, struct source *s)
         logfile_flush(&s->file, now);
         take(l, s->fd, n);
         total += n;
-        complain(s);
+        complain(l, s);
     }
     return true;
 }
@@ -137,7 +152,7 @@ static void finish(struct logger *l, const struct l_msg *m)
         while (read_some(l, s)) {}
         logfile_end_line(&s->file);
         logfile_flush(&s->file, clock_wall_ms());
-        complain(s);
+        complain(l, s);
         epoll_ctl(l->epoll, EPOLL_CTL_DEL, s->fd, NULL);
         close(s->fd);
         logfile_done(&s->file);
@@ -226,6 +241,8 @@ int logger_main(const char *state_dir)
         log_error("cannot start: %s", strerror(-rc));
         return EXIT_FAILURE;
     }
+    if (filter_load(FILTER_LOGGER) < 0)
+        return EXIT_FAILURE;
     for (bool on = true; on;) {
         struct epoll_event events[EVENTS_MAX];
         bool changed = false;

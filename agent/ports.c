@@ -12,11 +12,12 @@
 #include "base/num.h"
 #include "model/words.h"
 
-enum { FILE_MAX = 1 << 20, ENVIRON_MAX = 4 << 20, PORT_TOP = 65535 };
+enum { FILE_MAX = 1 << 20, PORT_TOP = 65535 };
 
 struct ports_entry { char id[ID_SIZE]; uint32_t port; UT_hash_handle hh; };
 struct ports {
     char *path, *address;
+    bool trust_low;
     uint32_t first, last;
     uint32_t local_first, local_last;   /* the kernel's own range; first > last: none to avoid */
     uint32_t next;                      /* where to look next: a port just given back is the last to be used again, its clients may still call */
@@ -62,27 +63,19 @@ static void save(struct ports *p)
         log_warn("%s", e.text);
 }
 
-uint32_t ports_recover(struct ports *p, const char *id, int32_t pid)
-{
-    cleanup_free char *path = xasprintf("/proc/%d/environ", (int)pid), *text = NULL;
-    size_t len = 0;
-    uint64_t port = 0;
-    if (find(p, id) || file_read(path, ENVIRON_MAX, &text, &len, NULL) < 0)
-        return 0;
-    for (char *s = text; s < text + len; s += strlen(s) + 1)
-        if (strncmp(s, "PORT=", 5) == 0 && num_u64(s + 5, &port) < 0)
-            port = 0;
-    if (port < 1 || port > PORT_TOP || p->by_port[port] || HASH_COUNT(p->by_id) >= PORTS_MAX)
-        return 0;
-    put(p, id, (uint32_t)port);
-    save(p);
-    return (uint32_t)port;
-}
-
 static bool id_ok(const char *s)
 {
     size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-");
     return n > 0 && s[n] == '.' && s[n + 1] && strspn(s + n + 1, "0123456789") == strlen(s + n + 1) && strlen(s) < ID_SIZE;
+}
+
+uint32_t ports_recover(struct ports *p, const char *id, uint32_t port)
+{
+    if (!id_ok(id) || find(p, id) || port < 1 || port > PORT_TOP || p->by_port[port] || HASH_COUNT(p->by_id) >= PORTS_MAX)
+        return 0;
+    put(p, id, port);
+    save(p);
+    return port;
 }
 
 /* "api.1 20000"; cuts it. */
@@ -147,8 +140,9 @@ static void read_local_range(struct ports *p)
 }
 
 /* 0 or -errno. SO_REUSEADDR as servers set it: connections of the last run in TIME_WAIT are no obstacle. */
-static int try_bind(const char *address, uint32_t port)
+static int try_bind(const struct ports *p, uint32_t port)
 {
+    const char *address = p->address;
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
     bool six = strchr(address, ':') != NULL;
@@ -159,8 +153,12 @@ static int try_bind(const char *address, uint32_t port)
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
         return -errno;
     int rc = six ? bind(fd, (struct sockaddr *)&v6, sizeof v6) : bind(fd, (struct sockaddr *)&v4, sizeof v4);
+    if (rc < 0 && errno == EACCES && p->trust_low)
+        return 0;
     return rc < 0 ? -errno : 0;
 }
+
+void ports_trust_low(struct ports *p) { p->trust_low = true; }
 
 static bool mine_to_give(const struct ports *p, uint32_t port)
 {
@@ -169,18 +167,14 @@ static bool mine_to_give(const struct ports *p, uint32_t port)
 
 static int explain(uint32_t port, int rc, struct err *e)
 {
-    char who[64];
     if (rc != -EADDRINUSE)
         return err_sys(e, rc, "port %u", (unsigned)port);
-    bool seen = ports_in_use_by(port, who, sizeof who);
-    if (seen && *who)
-        return err_set(e, rc, "port %u is in use by %s", (unsigned)port, who);
     return err_set(e, rc, "port %u is in use by another program", (unsigned)port);
 }
 
 static int take_fixed(struct ports *p, const char *id, uint32_t port, struct err *e)
 {
-    int rc = port > PORT_TOP ? -EINVAL : try_bind(p->address, port);
+    int rc = port > PORT_TOP ? -EINVAL : try_bind(p, port);
     if (rc < 0)
         return explain(port, rc, e);
     struct ports_entry *mine = find(p, id), *other = p->by_port[port];
@@ -202,7 +196,7 @@ static int take_next(struct ports *p, const char *id, uint32_t *ret_port, struct
     uint32_t port = p->next;
     int rc = -EADDRINUSE;
     for (uint32_t tries = p->last - p->first + 1; tries > 0; tries--, port = port < p->last ? port + 1 : p->first) {
-        if (!mine_to_give(p, port) || p->by_port[port] || (rc = try_bind(p->address, port)) == -EADDRINUSE)
+        if (!mine_to_give(p, port) || p->by_port[port] || (rc = try_bind(p, port)) == -EADDRINUSE)
             continue;
         if (rc < 0)
             return explain(port, rc, e);        /* no address like this here: the next port will not help */
@@ -227,7 +221,7 @@ int ports_take(struct ports *p, const char *id, uint32_t fixed, uint32_t *ret_po
     }
     struct ports_entry *mine = find(p, id);
     if (mine && mine_to_give(p, mine->port)) {
-        if (try_bind(p->address, mine->port) == 0) {
+        if (try_bind(p, mine->port) == 0) {
             *ret_port = mine->port;
             return 0;
         }

@@ -2,7 +2,7 @@
  * the agent and of the machine, because the balancer's list and people's notes name it.
  *
  * The table is one text file ("api.1 20000" lines), replaced atomically at each change; lines that are rubbish are dropped and told in
- * the log. At most PORTS_MAX ids. Not pure: it binds sockets to see whether a port is free, and reads /proc. */
+ * the log. At most PORTS_MAX ids. Not pure: it binds sockets to see whether a port is free. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,12 +22,10 @@ void ports_free(struct ports *p);
  * That the file could not be written is no failure (it is logged): the port serves until the agent's end. */
 int ports_take(struct ports *p, const char *id, uint32_t fixed, uint32_t *ret_port, struct err *e);
 void ports_give_back(struct ports *p, const char *id);      /* the slot is over; fine if it has none */
-/* The table was lost and id runs already: its port is what its process was given (PORT in its environment). 0: cannot be known, or another has it. */
-uint32_t ports_recover(struct ports *p, const char *id, int32_t pid);
+/* The table was lost and id runs already, with this port, as the keeper remembers it. 0: it has another one in the table, or another has it. */
+uint32_t ports_recover(struct ports *p, const char *id, uint32_t port);
+/* Instances may bind low ports and we may not: what only a right forbids us counts as free. */
+void ports_trust_low(struct ports *p);
 uint32_t ports_of(const struct ports *p, const char *id);   /* 0: none */
-/* Whose are the sockets that listen on the TCP port? `first`: a pid that is looked at first (0: none); mine: is this pid of ours (NULL: none is)?
- * OTHER: at least one is seen, none is ours; buf then says "pid 123 (python3)". UNSEEN: somebody listens, but who may not be looked at. */
-enum port_holder { PORT_HOLDER_NONE, PORT_HOLDER_MINE, PORT_HOLDER_OTHER, PORT_HOLDER_UNSEEN };
-enum port_holder ports_holder(uint32_t port, int32_t first, bool (*mine)(void *arg, int32_t pid), void *arg, char *buf, size_t size);
-/* Who listens on the TCP port, "pid 123 (python3)" or "" if that cannot be seen. True if anybody listens. */
-bool ports_in_use_by(uint32_t port, char *buf, size_t size);
+/* The inodes of the sockets that listen on the TCP port, of several addresses or by SO_REUSEPORT; at most max. Their number. */
+size_t ports_listeners(uint32_t port, uint64_t *ret, size_t max);

@@ -53,6 +53,8 @@ static bool look(pid_t pid, struct proc_seen *p)
     return true;
 }
 
+bool proc_look(pid_t pid, struct proc_seen *ret) { return look(pid, ret); }
+
 void proc_scan(void (*seen)(void *arg, const struct proc_seen *p), void *arg)
 {
     static char buf[32768] __attribute__((aligned(8)));

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 struct proc_seen { pid_t pid, ppid, sid; uint64_t start; char marker[64]; /* "" none */ };
+bool proc_look(pid_t pid, struct proc_seen *ret);       /* one; false: a zombie, a kernel thread, or gone */
 /* Calls `seen` for each living process (not zombies, not kernel threads). `seen` may signal, must not scan. */
 void proc_scan(void (*seen)(void *arg, const struct proc_seen *p), void *arg);
 /* How many children has this process (one thread) that `known` does not know? Or -errno where the kernel cannot tell (no

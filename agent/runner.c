@@ -65,10 +65,11 @@ static void act_spawn(struct runner *r, const struct agent_action *a)
     if (!rc) {
         agent_core_port(r->o.core, a->id, at.port);
         rc = spawn_plan_instance(a->id, a->spec, at, &k, &records, &e);
+        k.port = at.port;
     }
     if (!rc && (rc = keeper_client_spawn(r->o.keeper, &k, &records, -1)))
         err_set(&e, rc, "the keeper does not answer: %s", strerror(-rc));
-    if (rc)
+    if (rc && !(rc == -EADDRINUSE && a->spec->spec.port_kind == PORT_FIXED && runner_who_holds(i, a->spec->spec.port)))
         agent_core_spawn_failed(r->o.core, clock_mono_ms(), a->id, a->serial, e.text);
 }
 
@@ -125,6 +126,8 @@ static void on_state(struct runner *r, const struct k_state *s, int fd)
     fixed_copy(i->cgroup, sizeof(i->cgroup), s->cgroup);
     if (fd >= 0)
         runner_notify_open(i, fd);
+    if (s->running && s->port && !ports_of(r->o.ports, s->id) && ports_recover(r->o.ports, s->id, s->port))
+        log_warn("%s: its port was not in the table any more, the keeper says %u", s->id, (unsigned)s->port);
     agent_core_adopt(r->o.core, clock_mono_ms(), s->id, s->pid, s->running, s->populated, s->exit, s->started_mono_ms);
 }
 
@@ -152,7 +155,9 @@ void runner_on_keeper(struct runner *r, const struct k_msg *m, int fd)
     case K_EMPTY: agent_core_empty(r->o.core, clock_mono_ms(), m->u.state.id); break;
     case K_OOM: agent_core_oom(r->o.core, clock_mono_ms(), m->u.state.id); break;
     case K_REPLY:
-        if (m->u.reply.verb == K_SPAWN && m->u.reply.rc)
+        if (m->u.reply.verb == K_WHO)
+            runner_who_on_reply(r, &m->u.reply);
+        else if (m->u.reply.verb == K_SPAWN && m->u.reply.rc)
             on_failed(r, m->u.reply.id, m->u.reply.detail);
         break;
     default: break;

@@ -9,7 +9,6 @@
 #include "agent/runner_internal.h"
 #include "agent/spawn_plan.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/num.h"
 
 struct attempt {
@@ -19,6 +18,7 @@ struct attempt {
     int what;
     uint64_t serial;
     struct probe_run *net;                      /* network probe under way */
+    bool asking; char passed[40];               /* it passed, so, and the keeper is asked whose the port is */
     bool process;                               /* the keeper has a slot for it */
     int32_t pid;
     bool answered;                              /* the core has its answer, or wants none */
@@ -93,56 +93,45 @@ static void answer(struct attempt *t, bool pass, const char *detail)
 }
 
 /* --- over the network ---------------------------------------------------------------------------------------- */
-/* By group; without a cgroup a process that made a session of its own is known by the marker in its environment. */
-static bool is_ours(void *arg, int32_t pid)
-{
-    const struct runner_inst *i = arg;
-    char path[64], marker[ID_SIZE + 16];
-    cleanup_free char *text = NULL;
-    size_t len = 0;
-
-    if (runner_in_group(i, pid))
-        return true;
-    fixed_printf(path, "/proc/%d/environ", pid);
-    int n = snprintf(marker, sizeof(marker), "MUSTER_ID=%s", i->id);
-    if (*i->cgroup || file_read(path, 1 << 20, &text, &len, NULL))
-        return false;
-    char *at = memmem(text, len, marker, (size_t)n + 1);        /* with its NUL */
-    return at && (at == text || at[-1] == '\0');
-}
-
 /* A stranger that took the port between our look at it and the instance's bind would answer the probe in its place, and then get its
  * traffic. So the first pass of each process counts only if the port is its own. */
-static bool answered_by_stranger(struct attempt *t, char *buf, size_t size)
+static bool must_be_checked(struct attempt *t)
 {
     struct runner_inst *i = runner_inst(t->r, t->instance, false);
     struct inst_status s;
-    char who[64];
 
     if (!i || i->port_checked || !agent_core_status(t->r->o.core, clock_mono_ms(), t->instance, &s))
         return false;
-    if (ports_holder(s.port, i->pid, is_ours, i, who, sizeof(who)) != PORT_HOLDER_OTHER) {
-        i->port_checked = true;
-        return false;
-    }
-    snprintf(buf, size, "port %u is answered by %s, not by this instance", s.port, who);
-    return true;
+    t->asking = runner_who_answers(i, t->id, s.port);
+    return t->asking;
 }
 
 static void on_net_done(void *arg, bool pass, const char *detail)
 {
     struct attempt *t = arg;
     struct runner *r = t->r;
-    char stranger[128];
 
     t->net = NULL;
-    if (pass && answered_by_stranger(t, stranger, sizeof(stranger))) {
-        pass = false;
-        detail = stranger;
+    if (pass && must_be_checked(t)) {
+        fixed_copy(t->passed, sizeof(t->passed), detail);
+        return;                                 /* until runner_attempt_checked */
     }
     answer(t, pass, detail);
     attempt_end(t);
     runner_settle(r);
+}
+
+void runner_attempt_checked(struct runner_inst *i, const char *attempt_id, bool sure, const char *other, uint32_t port)
+{
+    struct attempt *t = attempt_find(i->r, attempt_id);
+    char text[256];
+
+    if (!t || !t->asking)
+        return;
+    i->port_checked = sure && !other;
+    fixed_printf(text, "port %u is answered by %s, not by this instance", (unsigned)port, other ? other : "");
+    answer(t, !other, other ? text : t->passed);
+    attempt_end(t);
 }
 
 static void start_net(struct attempt *t, const struct probe_spec *p)
@@ -271,6 +260,8 @@ void runner_cancel(struct runner *r, const char *id, int what)
     if (t->net) {
         probe_cancel(t->net);
         t->net = NULL;
+        attempt_end(t);
+    } else if (t->asking) {
         attempt_end(t);
     } else if (t->process) {
         kill_group(t);

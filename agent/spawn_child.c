@@ -151,6 +151,14 @@ static void close_credentials(int fd, const struct spawn_user *u, const char *pa
     close(fd);
 }
 
+static int open_file(void *rules, const char *path, struct err *e) { return host_rules_open(rules, path, e); }
+
+static int read_env_file(const struct child_setup *c, struct order *o, const char *path, struct err *e)
+{
+    cleanup_close int fd = host_rules_open(c->rules, path, e);
+    return fd < 0 ? fd : env_file_fd(&o->env, fd, path, e);
+}
+
 static void make_environment(const struct child_setup *c, struct order *o, const struct spawn_user *u)
 {
     struct err e = { "" };
@@ -162,14 +170,14 @@ static void make_environment(const struct child_setup *c, struct order *o, const
         bool made;
         if (*r == 'E' && env_set(&o->env, r + 1) < 0)
             fail(STAGE_SETUP, -EINVAL, "not KEY=VALUE in the environment");
-        int rc = *r == 'F' ? env_file(&o->env, r + 1, &e) : 0;
+        int rc = *r == 'F' ? read_env_file(c, o, r + 1, &e) : 0;
         if (rc < 0)
             fail(STAGE_ENV_FILE, rc, "%s", e.text);
         if (*r != 'S')
             continue;
         if (dir_fd < 0 && env_secret_wants_file(r + 1))
             dir_fd = open_credentials(c, dir, sizeof dir);
-        rc = env_secret(&o->env, r + 1, dir_fd, u->uid, u->gid, &made, &e);
+        rc = env_secret_by(&o->env, r + 1, open_file, (void *)(uintptr_t)c->rules, dir_fd, u->uid, u->gid, &made, &e);
         if (rc < 0)
             fail(STAGE_SECRET, rc, "%s", e.text);
     }
@@ -249,18 +257,26 @@ _Noreturn static void execute(struct order *o)
     fail(STAGE_EXEC, -ENOENT, "cannot find the command %s in PATH (%s)", name, list);
 }
 
-/* Who it is to be: told by the keeper, or asked for, and then the keeper is told. */
+/* Whom the order names, if the host's rules let it: told by the keeper, or asked for, and then the keeper is told. A balancer is nobody but its
+ * own user, in the group of the supervisor. */
 static void find_user(const struct child_setup *c, const struct order *o, struct spawn_user *u)
 {
     static struct child_user told = { .tag = CHILD_USER };
     struct err e = { "" };
-    if (c->known) {
+    if (c->spawn->kind == K_BALANCER && c->rules && c->rules->apart) {
+        *u = (struct spawn_user){ .uid = c->rules->balancer.uid, .gid = c->rules->supervisor.gid };
+        return;
+    }
+    if (c->known) {                             /* and allowed: the rules do not change */
         *u = *c->known;
         return;
     }
     int rc = spawn_user_find(u, o->user, c->spawn->owner_uid, c->spawn->owner_gid, o->home, &o->groups, &e);
     if (rc < 0)
         fail(u->fault_in_groups ? STAGE_GROUP : STAGE_USER, rc, "%s", e.text);
+    rc = host_rules_allow(c->rules, u, &e);
+    if (rc < 0)
+        fail(STAGE_USER, rc, "%s", e.text);
     told.user = *u;
     if (write(report_fd, &told, sizeof told) != (ssize_t)sizeof told)
         _exit(126);
@@ -274,6 +290,7 @@ _Noreturn void spawn_child(const struct child_setup *c)
     report_fd = c->status_fd;
     if (c->shared_below && sysx_leave_files(c->shared_below) < 0)
         _exit(126);                             /* before it is left nothing may be done with it */
+    (void)rights_take_all_back();               /* what cannot be is told by what needs it */
     reset_signals();
     setsid();
     int rc = group_join(c->groups, c->group, c->cloned_into, c->limits);

@@ -4,6 +4,7 @@
 #pragma once
 #include <sys/resource.h>
 #include "agent/group.h"
+#include "agent/host_rules.h"
 #include "agent/keeper_proto.h"
 #include "agent/spawn_user.h"
 
@@ -20,6 +21,7 @@ struct child_setup {
     int shared_below;                       /* > 0: the table of descriptors is the keeper's own until it is left; what the child needs is below this number */
     const struct spawn_user *known;         /* who it is to be, NULL: to be asked and told */
     struct rlimit files;                    /* when the spawn says none */
+    const struct host_rules *rules;         /* NULL: anything may be started */
     const char *run_dir;                    /* as it was given; absolute */
 };
 enum { CHILD_USER = 'u', CHILD_EXEC = 'x', CHILD_FAILED = 'f' };

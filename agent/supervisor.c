@@ -4,13 +4,16 @@
  * actions carried out and the controller is called. So a restart starts nothing twice and stops nothing. */
 #include "agent/supervisor.h"
 #include <errno.h>
+#include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include "agent/balancers.h"
 #include "agent/disk.h"
 #include "agent/figures.h"
+#include "agent/filter.h"
 #include "agent/keeper_proto.h"
 #include "agent/news.h"
+#include "agent/rights.h"
 #include "agent/runner.h"
 #include "agent/uplink.h"
 #include "base/cleanup.h"
@@ -24,7 +27,8 @@ struct supervisor {
     uv_timer_t deadline, save, figures_timer;
     uv_prepare_t before_sleep;
     uv_signal_t sigterm;
-    char *state_folder, *run_folder, *log_folder;
+    const struct supervisor_options *o;
+    char *state_folder, *run_folder;            /* its own: STATE/agent, RUN/agent */
     struct agent_core *core;
     struct keeper_client *keeper;
     struct runner *runner;
@@ -224,8 +228,8 @@ static void on_hello(void *arg, struct hello *h)
     const struct desired *d = agent_core_wanted(s->core);
 
     h->version = 1;
-    fixed_copy(h->name, sizeof(h->name), "local");
-    fixed_copy(h->log_folder, sizeof(h->log_folder), s->log_folder);
+    fixed_copy(h->name, sizeof(h->name), s->o->name);
+    fixed_copy(h->log_folder, sizeof(h->log_folder), s->o->log_folder);
     if (d) {
         h->epoch = d->epoch;
         h->revision = d->revision;
@@ -278,8 +282,6 @@ static void tell_ports(struct supervisor *s)
 
     for (size_t i = 0; agent_core_status_at(s->core, clock_mono_ms(), i, &st); i++) {
         uint32_t port = ports_of(s->ports, st.id);
-        if (!port && st.pid > 0 && (port = ports_recover(s->ports, st.id, st.pid)))
-            log_warn("%s: its port was not in the table any more, its process says %u", st.id, (unsigned)port);
         if (port)
             agent_core_port(s->core, st.id, port);
     }
@@ -345,7 +347,7 @@ static void keep_out(struct supervisor *s)
 static void on_listed(struct supervisor *s)
 {
     static const struct uplink_ops ops = { on_hello, on_connected, on_controller_message };
-    cleanup_free char *path = xasprintf("%s/agent.sock", s->run_folder);
+    cleanup_free char *path = s->o->controller_socket ? xstrdup(s->o->controller_socket) : xasprintf("%s/agent.sock", s->o->run_folder);
 
     s->listed = true;
     tell_ports(s);
@@ -354,7 +356,7 @@ static void on_listed(struct supervisor *s)
         balancers_set(s->balancers, agent_core_wanted(s->core));
     keep_out(s);
     agent_core_tick(s->core, clock_mono_ms());
-    s->uplink = uplink_new(&s->loop, path, &ops, s);
+    s->uplink = uplink_new(&s->loop, path, s->o->controller_uid, &ops, s);
     news_uplink(s->news, s->uplink);
     settle(s);
 }
@@ -421,21 +423,23 @@ static void init_parts(struct supervisor *s)
     s->core = agent_core_new((uint64_t)clock_mono_ns() ^ (uint64_t)getpid());
     s->news = news_new(s->core);
     s->ports = ports_open(s->state_folder, "127.0.0.1", PORT_FIRST, PORT_LAST);
+    if (s->o->apart)
+        ports_trust_low(s->ports);
     s->keeper = keeper_client_new(&s->loop, KEEPER_FD, &keeper_ops, s);
     s->runner = runner_new(&(struct runner_options){ &s->loop, s->core, s->keeper, s->ports, "127.0.0.1", settle, s });
-    s->balancers = balancers_new(&(struct balancers_options){ &s->loop, s->run_folder, s->state_folder, s->keeper, on_balancer_report, on_balancer_event, settle, s });
+    s->balancers = balancers_new(&(struct balancers_options){ &s->loop, s->run_folder, s->state_folder, s->o->apart ? s->o->balancer_uid : NO_ID, s->keeper, on_balancer_report, on_balancer_event, settle, s });
     s->figures = figures_new(s->core, s->runner, s->balancers);
 }
 
-int supervisor_main(const char *state_dir, const char *run_dir)
+int supervisor_main(const struct supervisor_options *o)
 {
     struct supervisor *s = xcalloc(1, sizeof(*s));
 
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    s->state_folder = xstrdup(state_dir);
-    s->run_folder = xstrdup(run_dir);
-    s->log_folder = xasprintf("%s/log", state_dir);
+    s->o = o;
+    s->state_folder = xasprintf("%s/agent", o->state_folder);
+    s->run_folder = xasprintf("%s/agent", o->run_folder);
     uv_loop_init(&s->loop);
     init_handles(s);
     init_parts(s);
@@ -443,6 +447,10 @@ int supervisor_main(const char *state_dir, const char *run_dir)
     load_desired(s);
     tell_ports(s);
     keeper_client_list(s->keeper);
+    if (geteuid() == 0)                         /* the name services' libraries are loaded while that is allowed */
+        (void)getpwnam("haproxy");
+    if (filter_load(FILTER_SUPERVISOR))
+        return 1;
     uv_run(&s->loop, UV_RUN_DEFAULT);
     news_flush(s->news);
     return 0;

@@ -1,5 +1,6 @@
 /* uplink.c - see uplink.h. */
 #include "agent/uplink.h"
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -13,6 +14,7 @@ struct uplink {
     uv_loop_t *loop;
     uv_timer_t retry;
     char *path;
+    unsigned controller_uid;
     struct uplink_ops ops;
     void *arg;
     struct frame_channel *peer;     /* NULL: none */
@@ -60,6 +62,17 @@ static void on_close(void *arg, int rc, const char *why)
 
 static const struct frame_ops channel_ops = { on_frame, on_close };
 
+/* Whoever listens there could order anything to be run. */
+static bool trusted(const struct uplink *u, int fd, struct err *e)
+{
+    unsigned uid = (unsigned)-1;
+    int pid;
+    if (unix_peer_uid(fd, &uid, &pid) == 0 && (uid == 0 || uid == geteuid() || (uid == u->controller_uid && uid != (unsigned)-1)))
+        return true;
+    err_set(e, -EPERM, "%s belongs to user %u, who is not the controller's", u->path, uid);
+    return false;
+}
+
 static void try_connect(uv_timer_t *t)
 {
     struct uplink *u = t->data;
@@ -67,6 +80,10 @@ static void try_connect(uv_timer_t *t)
     struct wire_msg m = { .kind = WIRE_HELLO };
     int fd = unix_connect(u->path, &e);
 
+    if (fd >= 0 && !trusted(u, fd, &e)) {
+        close(fd);
+        fd = -1;
+    }
     if (fd < 0) {
         if (!u->told)
             log_note("no controller yet: %s", e.text);
@@ -82,12 +99,13 @@ static void try_connect(uv_timer_t *t)
     u->ops.connected(u->arg);
 }
 
-struct uplink *uplink_new(uv_loop_t *loop, const char *socket_path, const struct uplink_ops *ops, void *arg)
+struct uplink *uplink_new(uv_loop_t *loop, const char *socket_path, unsigned controller_uid, const struct uplink_ops *ops, void *arg)
 {
     struct uplink *u = xcalloc(1, sizeof(*u));
 
     u->loop = loop;
     u->path = xstrdup(socket_path);
+    u->controller_uid = controller_uid;
     u->ops = *ops;
     u->arg = arg;
     u->retry_ms = RETRY_MIN_MS;

@@ -61,8 +61,11 @@ int file_read(const char *path, size_t max, char **ret, size_t *ret_len, struct 
 {
     /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return err_sys(e, -errno, "cannot read %s", path);
+    return fd < 0 ? err_sys(e, -errno, "cannot read %s", path) : file_read_fd(fd, path, max, ret, ret_len, e);
+}
+
+int file_read_fd(int fd, const char *path, size_t max, char **ret, size_t *ret_len, struct err *e)
+{
     struct stat st;
     if (fstat(fd, &st) < 0)
         return err_sys(e, -errno, "cannot read %s", path);

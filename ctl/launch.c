@@ -45,10 +45,12 @@ static int open_log(const struct paths *p, off_t *ret_start, struct err *e)
     struct stat st;
     fixed_printf(old, "%s.1", p->musterd_log);
     if (stat(p->musterd_log, &st) == 0 && st.st_size > LOG_ROTATE_BYTES) (void)rename(p->musterd_log, old);
-    int fd = open(p->musterd_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return err_sys(e, -errno, "%s", p->musterd_log);
-    *ret_start = fstat(fd, &st) == 0 ? st.st_size : 0;
-    return fd;
+    /* The folder may belong to the logger's own user: what it put there in the file's place is not written to. */
+    cleanup_close int fd = open(p->musterd_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (fd < 0 || fstat(fd, &st) < 0) return err_sys(e, -errno, "%s", p->musterd_log);
+    if (!S_ISREG(st.st_mode) || st.st_nlink != 1) return err_set(e, -EINVAL, "%s is not a plain file; remove it", p->musterd_log);
+    *ret_start = st.st_size;
+    return TAKE_FD(fd);
 }
 
 /* In the child: only what it should have. Handlers fall back by exec, but ignored and blocked signals would be inherited. */

@@ -3,7 +3,7 @@
 # Asks nothing; does nothing, and needs no network and no root, when all is there.
 set -euo pipefail
 run=(gcc make pkg-config libuv1-dev libsystemd-dev libyaml-dev libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libsqlite3-dev
-     libprotobuf-c-dev protobuf-c-compiler uthash-dev scdoc haproxy gunicorn python3-flask)
+     libprotobuf-c-dev protobuf-c-compiler libseccomp-dev uthash-dev scdoc haproxy gunicorn python3-flask)
 test=(libcmocka-dev clang libclang-rt-14-dev patch python3-fastapi uvicorn python3-yaml curl openssl procps iproute2 util-linux
       systemd systemd-container dbus)
 vm=(qemu-system-x86 e2fsprogs cpio kmod)

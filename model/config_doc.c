@@ -116,7 +116,7 @@ static const char *type_word(const struct schema_key *k)
     static const char *const WORDS[SCHEMA_TYPE_COUNT] = {
         [T_GROUP] = "map", [T_BOOL] = "switch", [T_WHOLE] = "number", [T_COUNT] = "number", [T_NUMBER] = "number", [T_DURATION] = "duration",
         [T_DURATION_OR_NEVER] = "duration or `never`", [T_SIZE] = "size", [T_TEXT] = "text", [T_PATH] = "path", [T_WORD] = "word", [T_SIGNAL] = "signal",
-        [T_UMASK] = "octal digits", [T_ACCOUNT] = "name or number", [T_COMMAND] = "text or list", [T_ACCOUNTS] = "list", [T_NAMES] = "list",
+        [T_UMASK] = "octal digits", [T_ACCOUNT] = "name or number", [T_COMMAND] = "text or list", [T_ACCOUNTS] = "list", [T_USERS] = "list", [T_PATHS] = "list", [T_NAMES] = "list",
         [T_HOSTS] = "list", [T_URL_PATH] = "path in a URL", [T_ENVIRONMENT] = "map of texts", [T_SECRETS] = "map", [T_PORT] = "`auto`, `none` or number",
         [T_CONCURRENCY] = "`auto` or number", [T_INSTANCES] = "number or map", [T_PROBE] = "map or `none`", [T_PROBE_HTTP] = "path in a URL",
         [T_PROBE_TCP] = "`true`", [T_PROBE_COMMAND] = "text or list", [T_PROBE_NOTIFY] = "`true`", [T_RULES] = "list of maps", [T_RULE_CPU] = "percentage",

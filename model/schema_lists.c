@@ -125,6 +125,22 @@ static int read_accounts(struct reader *r, const struct schema_key *k, const str
     return read_list(r, k, n, field, item_account);
 }
 
+static int item_path(struct reader *r, const struct schema_key *k, const struct yaml_node *n, char **text)
+{
+    (void)k;
+    char *path = reader_path_value(r, n, *text);
+    if (!path)
+        return -EINVAL;
+    free(*text);
+    *text = path;
+    return 0;
+}
+
+static int read_paths(struct reader *r, const struct schema_key *k, const struct yaml_node *n, void *field)
+{
+    return read_list(r, k, n, field, item_path);
+}
+
 /* Host names are compared without case: kept in small letters. */
 static int item_host(struct reader *r, const struct schema_key *k, const struct yaml_node *n, char **text)
 {
@@ -310,6 +326,8 @@ const struct schema_codec SCHEMA_LISTS[SCHEMA_TYPE_COUNT] = {
     [T_COMMAND] = { "a command", "e.g. gunicorn app:app, or a list such as [gunicorn, \"app:app\"]", read_command, print_list, done_list },
     [T_NAMES] = { "a list", "a list of names such as [postgres]", read_names, print_list, done_list },
     [T_ACCOUNTS] = { "a list", "a list of groups such as [api, media]", read_accounts, print_list, done_list },
+    [T_USERS] = { "a list", "a list of users such as [api, worker]", read_accounts, print_list, done_list },
+    [T_PATHS] = { "a list", "a list of folders such as [/etc/muster]", read_paths, print_list, done_list },
     [T_HOSTS] = { "a list", "a list of host names such as [api.example.com]", read_hosts, print_list, done_list },
     [T_ENVIRONMENT] = { "a map of variables", "e.g. { APP_ENV: production }", read_environment, print_environment, done_environment },
     [T_SECRETS] = { "a map of secrets", "e.g. { DATABASE_URL: /etc/muster/secrets/api_db }", read_secrets, print_secrets, done_secrets },

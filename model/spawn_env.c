@@ -142,6 +142,14 @@ int env_file(struct strv *env, const char *path, struct err *e)
     return rc < 0 ? rc : env_parse(env, text, len, path, e);
 }
 
+int env_file_fd(struct strv *env, int fd, const char *path, struct err *e)
+{
+    cleanup_free char *text = NULL;
+    size_t len;
+    int rc = file_read_fd(fd, path, ENV_FILE_BYTES_MAX, &text, &len, e);
+    return rc < 0 ? rc : env_parse(env, text, len, path, e);
+}
+
 /* --- secrets --------------------------------------------------------------------------------------------------- */
 
 bool env_secret_wants_file(const char *record)
@@ -181,7 +189,19 @@ static int set_variable(struct strv *env, const char *name, const char *data, si
     return 0;
 }
 
+static int open_plainly(void *arg, const char *path, struct err *e)
+{
+    (void)arg;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return fd < 0 ? err_sys(e, -errno, "cannot read %s", path) : fd;
+}
+
 int env_secret(struct strv *env, const char *record, int dir_fd, uid_t uid, gid_t gid, bool *ret_file, struct err *e)
+{
+    return env_secret_by(env, record, open_plainly, NULL, dir_fd, uid, gid, ret_file, e);
+}
+
+int env_secret_by(struct strv *env, const char *record, env_open_fn *open_file, void *arg, int dir_fd, uid_t uid, gid_t gid, bool *ret_file, struct err *e)
 {
     const char *path = strchr(record, '\t'), *as = path ? strchr(path + 1, '\t') : NULL;
     *ret_file = false;
@@ -192,7 +212,8 @@ int env_secret(struct strv *env, const char *record, int dir_fd, uid_t uid, gid_
     cleanup_free char *file = xstrndup(path + 1, (size_t)(as - path - 1));
     cleanup_free char *data = NULL;
     size_t len;
-    int rc = file_read(file, SECRET_BYTES_MAX, &data, &len, e);
+    cleanup_close int fd = open_file(arg, file, e);
+    int rc = fd < 0 ? fd : file_read_fd(fd, file, SECRET_BYTES_MAX, &data, &len, e);
     if (rc < 0)
         return err_wrap(e, rc, "secret %s", name);
     if (strcmp(as + 1, "variable")) {

@@ -18,8 +18,12 @@ const char *env_get(const struct strv *env, const char *key);       /* NULL: non
  * may stand in '...' (as is) or "..." (\" \\ \n \t). -EINVAL with "path:line: ...". */
 int env_parse(struct strv *env, const char *text, size_t len, const char *path, struct err *e);
 int env_file(struct strv *env, const char *path, struct err *e);
+int env_file_fd(struct strv *env, int fd, const char *path, struct err *e);     /* fd borrowed; path for messages */
 
 /* One secret of "NAME\tPATH\tboth|file|variable": into env (one line end at its end is dropped) and/or a file NAME, 0400 and owned by
  * uid:gid, in dir_fd. *ret_file tells if a file was made. */
 int env_secret(struct strv *env, const char *record, int dir_fd, uid_t uid, gid_t gid, bool *ret_file, struct err *e);
+/* The same; open_file opens its file: a descriptor, or -errno and why. */
+typedef int env_open_fn(void *arg, const char *path, struct err *e);
+int env_secret_by(struct strv *env, const char *record, env_open_fn *open_file, void *arg, int dir_fd, uid_t uid, gid_t gid, bool *ret_file, struct err *e);
 bool env_secret_wants_file(const char *record);

@@ -467,7 +467,7 @@ static bool in_state_folder(const struct daemon *d, const char *name)
  * a state folder of its own: whether it has been told anything is known at its hello. */
 static int open_store(struct daemon *d, struct err *e)
 {
-    bool first = !in_state_folder(d, "state.db"), missing = first && in_state_folder(d, "desired");
+    bool first = !in_state_folder(d, "state.db"), missing = first && in_state_folder(d, "agent/desired");
     int rc = store_open(&d->loop, d->o->state_folder, &d->store, &d->lost, &d->lost_note, e);
 
     if (!rc && missing && !d->lost) {

@@ -26,8 +26,8 @@ expect "traffic goes on" answers /
 same() { ready api 2 && [ "$(pids api)" = "$was" ]; }
 wait_for 10 "what runs is known again, with the same processes" same
 muster scale api 2 >/dev/null 2>&1
-head -c 500 /dev/urandom >"$MUSTER_STATE/desired"
-echo "api.1 banana" >"$MUSTER_STATE/ports"
+head -c 500 /dev/urandom >"$MUSTER_STATE/agent/desired"
+echo "api.1 banana" >"$MUSTER_STATE/agent/ports"
 kill -9 "$(role_pid 'muster-agent.*--role supervisor')"
 say "destroyed the agent's files and killed the supervisor"
 sleep 1

@@ -147,8 +147,9 @@ static inline void rig_answer(struct rig *r, struct k_msg m)
     uv_timer_start(&l->t, rig_later_fire, 0, 0);
 }
 
-static inline int rig_spawn(void *arg, const char *id, char *const argv[], char *const env[], const char *listener, int output_fd)
+static inline int rig_spawn(void *arg, const char *id, char *const argv[], char *const env[], const char *tls, const char *listener, int output_fd)
 {
+    (void)tls;
     struct rig *r = arg;
     struct rig_proc *pr = NULL;
     int fd = -1;
