@@ -43,6 +43,12 @@ for round in 1 2 3; do
     kill -9 "$(main_pid musterd)"
     sleep 0.5
     wait_for 10 "musterd was killed: the same processes, all ready" same
+    pid=$(main_pid muster-agent) exec=$(stat -Lc %i /proc/$pid/exe)
+    cp -p "$(command -v muster-agent)" /tmp/next && mv /tmp/next "$(command -v muster-agent)"     # a new version, as install puts it there
+    systemctl reload muster-agent || fail "reload"
+    wait_for 10 "muster-agent was reloaded: another program" bash -c "[ \$(stat -Lc %i /proc/$pid/exe) != $exec ]"
+    expect "  with the same pid" [ "$(main_pid muster-agent)" = "$pid" ]
+    wait_for 10 "  the same processes, all ready" same
 done
 expect "systemctl daemon-reexec is no trouble" systemctl daemon-reexec
 rm /var/lib/muster/state.db* && systemctl restart musterd
@@ -61,4 +67,4 @@ expect "stopped: nothing is left" bash -c "! pgrep -u api . && ! pgrep -x haprox
 systemctl start muster-agent || fail "start"
 wait_for 20 "the next start runs what was applied" ready api 3
 wait_for 5 "it serves" answers
-echo "= three instances, $(systemctl show -P StatusText musterd)"
+echo "= serves, through restarts and kills of musterd and reloads of muster-agent"
