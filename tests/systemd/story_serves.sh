@@ -33,6 +33,7 @@ expect "no TCP listener but the balancer's" bash -c "[ \"\$(ss -Hltn | awk '{ pr
 systemd-cgls --no-pager /system.slice >"$T/cgls" 2>&1
 expect "systemd-cgls shows the instances by name" bash -c "for i in $(status "list(i)"); do grep -q \"\$i\" $T/cgls || exit 1; done"
 expect "and the balancer" grep -q haproxy "$T/cgls"
+wait_for 10 "no instance is being stopped any more" is "len([x for x in s['api']['instances'] if x['pid']]) == 3"
 WAS=$(processes) COUNT=3
 load_start --rate 100 --duration 600 --mix get=80,post=20 --conn mixed
 sleep 0.5
