@@ -10,7 +10,7 @@ TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 
 # --- manual pages: written as docs/man/*.scd, but for what the programs' own tables say -------------------------
-MAN_GEN := musterctl.1 muster.yaml.5
+MAN_GEN := musterctl.1 muster.yaml.5 agent.yaml.5
 MAN     := $(addprefix $(O)/man/,$(patsubst docs/man/%.scd,%,$(wildcard docs/man/*.scd)) $(MAN_GEN))
 $(O)/gen-man: $(O)/tests/tools/gen_man.o $(O)/libctl.a $(O)/libnet.a $(O)/libmodel.a $(O)/libbase.a
 	$(link)

@@ -1,4 +1,4 @@
-/* gen_man.c - prints a manual page in scdoc's form, from the programs' own tables: `gen-man musterctl.1`, `gen-man muster.yaml.5`. */
+/* gen_man.c - prints a manual page in scdoc's form, from the programs' own tables: `gen-man musterctl.1`, `gen-man muster.yaml.5`, `gen-man agent.yaml.5`. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "ctl/command.h"
+#include "model/agent_config.h"
 #include "model/schema.h"
 
 static struct strbuf out;
@@ -152,6 +153,15 @@ static void muster_yaml(void)
     strbuf_puts(&out, "# SEE ALSO\n\n*musterctl*(1), *musterd*(8), *muster-agent*(8)\n");
 }
 
+static void agent_yaml(void)
+{
+    strbuf_puts(&out,
+        "agent.yaml(5)\n\n# NAME\n\nagent.yaml - what this host allows its muster-agent\n\n"
+        "# DESCRIPTION\n\nRead by *muster-agent*(8) as it starts, whatever a service file says. Unknown keys are errors, told with line and column.\n\n# KEYS\n\n");
+    put_keys(&AGENT_SCHEMA);
+    strbuf_puts(&out, "# SEE ALSO\n\n*muster-agent*(8), *muster.yaml*(5)\n");
+}
+
 int main(int argc, char **argv)
 {
     const char *page = argc == 2 ? argv[1] : "";
@@ -160,8 +170,10 @@ int main(int argc, char **argv)
         musterctl();
     else if (!strcmp(page, "muster.yaml.5"))
         muster_yaml();
+    else if (!strcmp(page, "agent.yaml.5"))
+        agent_yaml();
     else
-        return fprintf(stderr, "usage: gen-man musterctl.1|muster.yaml.5\n"), 2;
+        return fprintf(stderr, "usage: gen-man musterctl.1|muster.yaml.5|agent.yaml.5\n"), 2;
     int rc = fputs(strbuf_str(&out), stdout) == EOF || fflush(stdout) == EOF;
     strbuf_done(&out);
     return rc;
