@@ -178,6 +178,8 @@ static int fds_open(void)
     char path[40];
     int least = 1 << 20;
     snprintf(path, sizeof path, "/proc/%d/fd", (int)rig.keeper);
+    keeper_client_unlisten(rig.client, "nobody");       /* a keeper that has just been replaced opens what it needs before it answers */
+    assert_int_equal(rig_reply(&rig), 0);
     for (int i = 0; i < 20; i++, rig_spin(&rig, 3)) {
         int n = 0;
         DIR *d = opendir(path);
@@ -257,7 +259,7 @@ static void all_is_kept(void **state)
 /* One after the other, without waiting: nothing is answered twice or never, no exit is lost, no start is doubled. */
 static void under_a_stream_of_starts_and_kills(void **state)
 {
-    enum { IDS = 24, ROUNDS = 1500 };
+    enum { IDS = 24, ROUNDS = 20000 };
     int pids[IDS] = { 0 }, replaced = 0, exits = 0;
     bool busy[IDS] = { false };
     start(*(bool *)*state);
