@@ -21,10 +21,9 @@ struct host_rules {
     uint32_t folders_n;             /* where files may be read for instances with the keeper's rights */
     char folders[RULES_FOLDERS_MAX][RULES_PATH_SIZE];
 
-    bool stop_on_exit;              /* SIGTERM ends the instances too */
     char name[64];
     char state[RULES_PATH_SIZE], run[RULES_PATH_SIZE];      /* "": not said */
-    char controller_socket[RULES_PATH_SIZE], instances_cgroup[RULES_PATH_SIZE];
+    char controller_socket[RULES_PATH_SIZE];
 };
 
 /* --- asked in the forked child of a start; what the supervisor says is checked against the databases, not believed -------------- */

@@ -181,15 +181,13 @@ static int make_folders(const struct agent_config *c, struct host_rules *r, stru
 int host_rules_make(const struct agent_config *c, const char *state, struct host_rules *ret, struct err *e)
 {
     static const struct role_id none = { NO_ID, NO_ID };
-    struct host_rules r = { .supervisor = none, .logger = none, .balancer = none, .controller_uid = NO_ID, .allow_root = c->allow_root,
-                            .stop_on_exit = c->stop_instances_on_exit };
+    struct host_rules r = { .supervisor = none, .logger = none, .balancer = none, .controller_uid = NO_ID, .allow_root = c->allow_root };
     fixed_copy(r.name, sizeof r.name, c->name ? c->name : "local");
     int rc = make_users(c, &r, e);
     if (rc == 0)
         rc = make_folders(c, &r, e);
     if (rc < 0 || (rc = put_path(r.state, "state_folder", c->state_folder, e)) < 0 || (rc = put_path(r.run, "run_folder", c->run_folder, e)) < 0
-        || (rc = put_path(r.controller_socket, "controller_socket", c->controller_socket, e)) < 0
-        || (rc = put_path(r.instances_cgroup, "instances_cgroup", c->instances_cgroup, e)) < 0)
+        || (rc = put_path(r.controller_socket, "controller_socket", c->controller_socket, e)) < 0)
         return rc;
     if (geteuid() == 0 && ((rc = make_controller(c, &r, e)) < 0 || (rc = make_roles(c, state, &r, e)) < 0))
         return rc;
@@ -223,9 +221,13 @@ static int child(const char *file, const char *state, int out)
     if (file && read_config(file, &c) < 0)
         return EXIT_USAGE;
     if (!state)
-        state = c.state_folder ? c.state_folder : "/var/lib/muster";
+        state = c.state_folder ? c.state_folder : "/var/lib/muster-agent";
     if (host_rules_make(&c, state, &r, &e) < 0) {
-        fprintf(stderr, "%s%s%s\n", file ? file : "muster-agent", ": ", e.text);
+        struct agent_place at = agent_config_place(&c, e.text);
+        if (at.line)
+            fprintf(stderr, "%s:%u:%u: %s\n", file, (unsigned)at.line, (unsigned)at.column, e.text);
+        else
+            fprintf(stderr, "%s: %s\n", file ? file : "muster-agent", e.text);
         return file ? EXIT_USAGE : EXIT_FAILED;
     }
     r.limited = file != NULL;

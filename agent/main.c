@@ -104,7 +104,7 @@ static int load_rules(const char *config, struct keeper_options *o, struct host_
     if (status)
         return status;
     o->rules = r;
-    o->state_dir = o->state_dir ? o->state_dir : r->state[0] ? r->state : "/var/lib/muster";
+    o->state_dir = o->state_dir ? o->state_dir : r->state[0] ? r->state : "/var/lib/muster-agent";
     o->run_dir = o->run_dir ? o->run_dir : r->run[0] ? r->run : "/run/muster";
     return EXIT_DONE;
 }

@@ -11,7 +11,7 @@
 
 static const struct schema_key AGENT_KEYS[] = {
     { "name", T_NAME, A(name), 0, 0, 0, NULL, NULL, "`local`", "What this host is called in muster.", "web1" },
-    { "state_folder", T_PATH, A(state_folder), 0, 0, 0, NULL, NULL, "`/var/lib/muster`", "What must outlive a restart: the last wanted set, ports, logs.", "/var/lib/muster" },
+    { "state_folder", T_PATH, A(state_folder), 0, 0, 0, NULL, NULL, "`/var/lib/muster-agent`", "What must outlive a restart: the last wanted set, ports, logs.", "/var/lib/muster-agent" },
     { "run_folder", T_PATH, A(run_folder), 0, 0, 0, NULL, NULL, "`/run/muster`", "Sockets and pipes; at most 50 bytes long.", "/run/muster" },
     { "controller_socket", T_PATH, A(controller_socket), 0, 0, 0, NULL, NULL, "`agent.sock` in the run folder", "Where musterd awaits this agent.", "/run/muster/agent.sock" },
     { "controller_user", T_ACCOUNT, A(controller_user), 0, 0, 0, NULL, NULL, "`muster` if there is such a user",
@@ -27,17 +27,15 @@ static const struct schema_key AGENT_KEYS[] = {
     { "secrets", T_PATHS, A(secrets), 0, 0, 0, NULL, NULL, "`[/etc/muster]`",
       "The folders below which `secrets`, `environment_file` and `tls` of a service file may lie: they are read with root's rights. Links and `..` in them are not followed.",
       "[/etc/muster, /srv/secrets]" },
-    { "stop_instances_on_exit", T_BOOL, A(stop_instances_on_exit), 0, 0, 0, "false", NULL, NULL,
-      "When the agent is told to end: are its instances stopped, in order? Else they run on, and the next agent takes them over.", "true" },
-    { "instances_cgroup", T_PATH, A(instances_cgroup), 0, 0, 0, NULL, NULL, "below the agent's own",
-      "A delegated cgroup in which the instances have theirs, as a path below the cgroup's root.", "/muster.slice/muster-instances.service" },
 };
+_Static_assert(ARRAY_LEN(AGENT_KEYS) <= AGENT_KEYS_MAX, "raise AGENT_KEYS_MAX");
 const struct schema AGENT_SCHEMA = { AGENT_KEYS, ARRAY_LEN(AGENT_KEYS), sizeof(struct agent_config), "agent" };
 
 static void read_root(const struct config_source *src, const struct yaml_tree *tree, struct agent_config *c, struct problems *p)
 {
     struct reader r = { .schema = &AGENT_SCHEMA, .p = p, .folder = src->folder ? src->folder : "/", .object = c, .partial = tree->broken };
-    const struct yaml_node *root = tree->root;
+    const struct yaml_node *root = tree->root, *seen[SCHEMA_KEYS_MAX] = { NULL };
+    r.seen = seen;
     char what[PROBLEM_QUOTE_SIZE];
     if (!root || root->bad || (yaml_is_empty(root) && tree->broken))
         return;
@@ -45,6 +43,9 @@ static void read_root(const struct config_source *src, const struct yaml_tree *t
         reader_complain(&r, root, "%s is not a map, expected keys such as `users: [api]`", yaml_describe(root, what));
     else if (root->kind == YAML_MAPPING)
         reader_group(&r, "", root, root);
+    for (size_t i = 0; i < AGENT_SCHEMA.n && i < AGENT_KEYS_MAX; i++)
+        if (seen[i])
+            c->places[i] = (struct agent_place){ seen[i]->line, seen[i]->column };
     c->users_given = yaml_get(root, "users", NULL) != NULL;
     strbuf_done(&r.path);
 }
@@ -71,6 +72,12 @@ int agent_config_parse(const struct config_source *src, struct agent_config *ret
     agent_config_done(&c);
     yaml_tree_done(&tree);
     return good ? 0 : -EINVAL;
+}
+
+struct agent_place agent_config_place(const struct agent_config *c, const char *key)
+{
+    const struct schema_key *k = schema_child(&AGENT_SCHEMA, "", key, strcspn(key, ":"));
+    return k ? c->places[k - AGENT_SCHEMA.keys] : (struct agent_place){ 0, 0 };
 }
 
 void agent_config_done(struct agent_config *c)

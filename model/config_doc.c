@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/strbuf.h"
+#include "model/agent_config.h"
 #include "model/schema.h"
 
 static const char INTRO[] =
@@ -158,7 +159,7 @@ static bool is_live(const struct schema *s, const struct schema_key *k)
 {
     cleanup_free char *top = xstrndup(k->path, strcspn(k->path, "."));
     const struct schema_key *t = schema_find(s, top);
-    return s == &BALANCER_SCHEMA || (t && (t->flags & KEY_LIVE));
+    return s == &BALANCER_SCHEMA || (s == &SERVICE_SCHEMA && t && (t->flags & KEY_LIVE));
 }
 
 static void put_row(struct strbuf *out, const struct schema *s, const struct schema_key *k)
@@ -188,6 +189,12 @@ static const char NOTES[] =
     "\nEach instance finds in its environment: `HOST` and `PORT` (where it should listen; not with `port: none`), `INSTANCE` (such as `api.1`),\n"
     "`NOTIFY_SOCKET`, with a liveness of `notify` also `WATCHDOG_USEC` (its `every`), and what the table above adds. No shell is run: for pipes and the like write `[sh, -c, \"...\"]`.\n";
 
+static const char AGENT[] =
+    "\n## A host: agent.yaml\n\n"
+    "`/etc/muster/agent.yaml`, read by muster-agent where it is a service of the system (`--config FILE` names another one). It has the last word on its\n"
+    "host: the keeper, the only process with root's rights, starts nothing that this does not allow. `muster-agent check FILE` tells what is wrong with\n"
+    "one. With `musterctl up` there is none: then the service file decides alone. [SECURITY.md](SECURITY.md) says what it protects from.\n\n";
+
 char *config_doc(void)
 {
     struct strbuf out = STRBUF_INIT;
@@ -197,7 +204,9 @@ char *config_doc(void)
     strbuf_puts(&out, NOTES);
     strbuf_puts(&out, "\n## A balancer\n\nEach is `balancers: { NAME: { ... } }`. A change restarts no instance.\n\n");
     put_table(&out, &BALANCER_SCHEMA);
-    strbuf_puts(&out, "\n## All of it\n\n```yaml\n");
+    strbuf_puts(&out, AGENT);
+    put_table(&out, &AGENT_SCHEMA);
+    strbuf_puts(&out, "\n## All of it\n\nA whole service file:\n\n```yaml\n");
     strbuf_puts(&out, EXAMPLE);
     strbuf_puts(&out, "```\n");
     return strbuf_take(&out);
