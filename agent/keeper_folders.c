@@ -127,9 +127,9 @@ int keeper_folders_make(const struct keeper_options *o)
     if (rc < 0)
         return rc;
     snprintf(path, sizeof path, "%s/agent", o->state_dir);
-    (void)mkdir(path, 0711);
+    (void)mkdir(path, 0700);
     move_old(o->state_dir);
-    rc = make_folder(path, 0711, &supervisor, true);
+    rc = make_folder(path, 0700, &supervisor, true);
     snprintf(path, sizeof path, "%s/agent", o->run_dir);
     return rc < 0 ? rc : make_folder(path, 0710, &supervisor, true);
 }

@@ -96,8 +96,12 @@ static int bind_socket(const char *path, struct err *e)
     unlink(path);
     setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || chmod(path, 0666) < 0)
-        return err_sys(e, -errno, "%s", path);
+    /* Right from its birth, not by its path afterwards: HAProxy's user may write in the folder, and could put a link in its place. */
+    mode_t was = umask(0111);
+    int rc = bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ? -errno : 0;
+    umask(was);
+    if (rc < 0)
+        return err_sys(e, rc, "%s", path);
     return TAKE_FD(fd);
 }
 
