@@ -6,6 +6,7 @@
 #include <uthash.h>
 #include "agent/sampler.h"
 #include "base/cleanup.h"
+#include "base/fnv.h"
 #include "base/strbuf.h"
 
 enum { RULE_MS = 1000, PLAIN_MS = 10000, ROUND_MS = 1000, SLICES = 4, SLICE_FROM = 250, EARLY_MS = 100, FIRST_LOOKS = 2, AT_ONCE = 300 };
@@ -71,20 +72,11 @@ static void drop_plans(struct figures *f)
         }
 }
 
-static uint32_t hash_of(const char *id)
-{
-    uint32_t h = 2166136261u;           /* FNV-1a */
-
-    for (; *id; id++)
-        h = (h ^ (unsigned char)*id) * 16777619u;
-    return h;
-}
-
 /* Each has its own moment within the period, so that a thousand of them do not hold up the loop at once. Without cgroups all have the
  * same one: there a look costs a walk through /proc, whoever it is for. */
 static int64_t next_look(const struct plan *p, int64_t now_ms, int64_t period_ms, bool alone)
 {
-    int64_t phase = alone ? (int64_t)(hash_of(p->id) % (uint32_t)period_ms) : 0;
+    int64_t phase = alone ? (int64_t)(fnv_str(FNV_INIT, p->id) % (uint32_t)period_ms) : 0;
     int64_t at = (now_ms - phase) / period_ms * period_ms + phase;
 
     return at + period_ms - EARLY_MS > now_ms ? at + period_ms : at + 2 * period_ms;

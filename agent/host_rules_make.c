@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "agent/host_rules.h"
 #include "base/cleanup.h"
+#include "base/fnv.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "model/agent_config.h"
@@ -46,16 +47,6 @@ static bool is_free(uint32_t id, const struct role_id *others, int n)
     return id >= FREE_FIRST && id <= FREE_LAST && !getpwuid(id) && !getgrgid(id) && access(path, F_OK) < 0;
 }
 
-static uint32_t hash_of(const char *a, const char *b)       /* FNV-1a */
-{
-    uint32_t h = 2166136261u;
-    for (; *a; a++)
-        h = (h ^ (unsigned char)*a) * 16777619u;
-    for (; *b; b++)
-        h = (h ^ (unsigned char)*b) * 16777619u;
-    return h ^ h >> 16;
-}
-
 static int find_free(const char *state, const char *folder, const struct role_id *others, int n, struct role_id *ret, struct err *e)
 {
     static struct taken t;
@@ -66,7 +57,7 @@ static int find_free(const char *state, const char *folder, const struct role_id
         return 0;
     }
     look_at_processes(&t);
-    uint32_t at = hash_of(state, folder) % FREE_N;
+    uint32_t h = fnv_str(fnv_str(FNV_INIT, state), folder), at = (h ^ h >> 16) % FREE_N;
     for (int i = 0; i < FREE_N; i++, at = (at + 1) % FREE_N)
         if (!t.running[at] && is_free(FREE_FIRST + at, others, n)) {
             *ret = (struct role_id){ FREE_FIRST + at, FREE_FIRST + at };

@@ -1,15 +1,6 @@
 #include "agent/keeper_record.h"
 #include <string.h>
-
-/* FNV-1a: every change of a single byte changes it. */
-static uint32_t check_of(const void *data, size_t n)
-{
-    const unsigned char *p = data;
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ p[i]) * 16777619u;
-    return h;
-}
+#include "base/fnv.h"
 
 enum { CHECKED_FROM = sizeof(uint32_t) };
 
@@ -20,7 +11,7 @@ size_t rec_put(void *buf, enum rec_kind kind, uint64_t seq, const void *body, si
     memcpy(p, &h, sizeof h);
     if (size)
         memcpy(p + sizeof h, body, size);
-    h.check = check_of(p + CHECKED_FROM, sizeof h - CHECKED_FROM + size);
+    h.check = fnv(FNV_INIT, p + CHECKED_FROM, sizeof h - CHECKED_FROM + size);
     memcpy(p, &h.check, sizeof h.check);
     return sizeof h + size;
 }
@@ -31,7 +22,7 @@ bool rec_whole(const void *buf, size_t room, struct rec_head *ret)
     if (room < sizeof h)
         return false;
     memcpy(&h, buf, sizeof h);
-    if (h.size > room - sizeof h || h.check != check_of((const char *)buf + CHECKED_FROM, sizeof h - CHECKED_FROM + h.size))
+    if (h.size > room - sizeof h || h.check != fnv(FNV_INIT, (const char *)buf + CHECKED_FROM, sizeof h - CHECKED_FROM + h.size))
         return false;
     *ret = h;
     return true;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "agent/keeper_impl.h"
+#include "base/fnv.h"
 
 static bool part_valid(const char *s, size_t n)
 {
@@ -26,14 +27,7 @@ bool keeper_id_valid(const char *id)
     return part_valid(id, (size_t)(slash - id)) && part_valid(slash + 1, n - (size_t)(slash + 1 - id));
 }
 
-static uint32_t hash_id(const char *id)         /* FNV-1a */
-{
-    uint32_t h = 2166136261u;
-    for (; *id; id++)
-        h = (h ^ (unsigned char)*id) * 16777619u;
-    return h % HASH_SIZE;
-}
-
+static uint32_t hash_id(const char *id) { return fnv_str(FNV_INIT, id) % HASH_SIZE; }
 static uint32_t hash_pid(pid_t pid) { return (uint32_t)pid % HASH_SIZE; }
 
 struct slot *slot_find(struct keeper *k, const char *id)
