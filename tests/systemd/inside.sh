@@ -21,16 +21,8 @@ fail() {
     [ -s "$T/load.json" ] && { echo "--- load"; cat "$T/load.json"; }
     exit 1
 }
-expect() { local what=$1; shift; "$@" || fail "expected: $what"; say "$what"; }
-wait_for() {
-    local until=$(( $(now_ms) + $1 * 1000 )) what=$2
-    shift 2
-    until "$@" >/dev/null 2>&1; do
-        [ "$(now_ms)" -lt "$until" ] || fail "not within its time: $what"
-        sleep 0.1
-    done
-    say "$what"
-}
+MUSTERCTL=musterctl
+. /src/tests/words.sh
 
 install_muster() {
     if [ -n "${MUSTER_VM:-}" ]; then say "installed"; else install_here "$@"; fi
@@ -73,19 +65,6 @@ needs_keeping() { muster-agent --help | grep -q -- --keep-instances || { echo "t
 start_muster() { systemctl start musterd muster-agent || fail "systemctl start"; say "started"; }
 apply() { musterctl apply -f /etc/muster/muster.yaml --wait --timeout "${APPLY_CAP:-40s}" >"$T/apply.log" 2>&1 || { cat "$T/apply.log"; fail "musterctl apply: exit status $?"; }; say "applied"; }
 
-# status EXPRESSION: Python over d (the whole), s (services by name), i (instances by name), b (balancers by name).
-status() {
-    timeout 10 musterctl status -o json 2>/dev/null | python3 -c '
-import json, sys
-d = json.load(sys.stdin)
-s = {x["name"]: x for x in d["services"]}
-i = {y["name"]: y for x in d["services"] for y in x["instances"]}
-b = {x["name"]: x for x in d.get("balancers", [])}
-r = eval(sys.argv[1])
-print(r if not isinstance(r, (list, tuple)) else " ".join(map(str, r)))' "$1" 2>/dev/null
-}
-is() { [ "$(status "$1")" = True ]; }
-ready() { is "s['$1']['ready'] == $2 and sum(x['ready'] for x in s['$1']['instances']) == $2"; }
 # What must not change: every instance's process, and HAProxy's, by pid and start time (a pid alone could be another's by now).
 processes() {
     local p
@@ -97,23 +76,3 @@ same() { ready api "$COUNT" && [ "$(processes)" = "$WAS" ]; }
 answers() { curl -sf -o /dev/null -m 5 "http://127.0.0.1:$PORT${1:-/}"; }
 property() { systemctl show -P "$2" "$1"; }
 main_pid() { property "$1" MainPID; }
-
-load_start() {
-    "$B/load" --url "http://127.0.0.1:$PORT/" --log "$T/load.log" "$@" >"$T/load.json" 2>"$T/load.err" &
-    LOAD_PID=$!
-}
-load_stop() {
-    kill -TERM "$LOAD_PID" 2>/dev/null
-    wait "$LOAD_PID" 2>/dev/null
-    LOAD_PID=
-    [ -s "$T/load.json" ] || fail "the load generator: $(cat "$T/load.err")"
-    say "load: $(cut -c 1-300 "$T/load.json")"
-}
-load_query() {
-    python3 -c '
-import json, sys
-j = json.load(open(sys.argv[1] + "/load.json"))
-r = [(int(a), b, c, d, int(e) / 1000, f) for a, b, c, d, e, f in (l.split() for l in open(sys.argv[1] + "/load.log"))]
-bad = [x for x in r if not x[3].startswith(("2", "3"))]
-print(eval(sys.argv[2]))' "$T" "$1"
-}

@@ -63,6 +63,11 @@ t=$(now_ms)
 wait_for 30 "systemd's watchdog ends a musterd that hangs" bash -c "timeout 1 musterctl status"
 say "after $(( ($(now_ms) - t) / 1000 )) s"
 wait_for 10 "the same processes, all ready" same
+kill -9 "$(main_pid muster-agent)"
+sleep 0.5
+wait_for 30 "the keeper was killed: all are ready again" ready api 3
+wait_for 10 "it serves" answers
+wait_for 10 "and nothing runs twice: a master and a worker each" bash -c "[ \$(pgrep -u api -c .) = 6 ]"
 systemctl stop muster-agent || fail "stop"
 expect "stopped: nothing is left" bash -c "! pgrep -u api . && ! pgrep -x haproxy"
 systemctl start muster-agent || fail "start"
