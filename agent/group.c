@@ -104,16 +104,25 @@ static void sweep(int parent)
         }
 }
 
+/* Whatever our umask: the supervisor, which may be another user, reads figures in it. 0 also if it is there. */
+static int make_dir(int parent, const char *name)
+{
+    if (mkdirat(parent, name, 0755) == 0)
+        return fchmodat(parent, name, 0755, 0) < 0 ? -errno : 0;
+    return errno == EEXIST ? 0 : -errno;
+}
+
 /* The folder, made and locked. -EEXIST: another keeper has one of this name. */
 static int take_folder(int parent, const char *folder)
 {
     struct stat mine, there;
-    if (mkdirat(parent, folder, 0755) < 0 && errno != EEXIST)
-        return -errno;
+    int rc = make_dir(parent, folder);
+    if (rc < 0)
+        return rc;
     int fd = openat(parent, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -errno;
-    int rc = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -EEXIST : 0;
+    rc = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -EEXIST : 0;
     if (rc == 0 && (fstat(fd, &mine) < 0 || fstatat(parent, folder, &there, AT_SYMLINK_NOFOLLOW) < 0 || mine.st_ino != there.st_ino))
         rc = -EAGAIN;               /* swept away between the two steps */
     if (rc == 0)
@@ -326,16 +335,16 @@ static int set_limit(const struct groups *g, const char *name, int i, uint64_t v
 
 int group_make(const struct groups *g, const char *name, const struct group_limits *l)
 {
-    if (g->mode != GROUP_NONE && mkdirat(g->base_fd, name, 0755) < 0 && errno != EEXIST)
-        return -errno;
-    int rc = 0;
+    int rc = g->mode != GROUP_NONE ? make_dir(g->base_fd, name) : 0;
+    if (rc < 0)
+        return rc;
     for (int i = 0; i < LIMIT_COUNT; i++) {
         uint64_t value = limit_value(l, i);
         if (g->limit_fd[i] < 0 || (!value && !g->limit_v2[i])) {
             rc = value ? -EOPNOTSUPP : rc;
             continue;
         }
-        if (!g->limit_v2[i] && mkdirat(g->limit_fd[i], name, 0755) < 0 && errno != EEXIST)
+        if (!g->limit_v2[i] && make_dir(g->limit_fd[i], name) < 0)
             rc = -EOPNOTSUPP;
         else if (set_limit(g, name, i, value) < 0 && value)
             rc = -EOPNOTSUPP;

@@ -164,10 +164,10 @@ def seen_to_listed(kills=120):
         haproxy = HaproxyStates(m)
         for k in range(kills):
             victim = wait_for(lambda: ready_six(m), 10, 0.02)[k % 6]
-            wait_for(lambda: not haproxy.maint()[victim["id"]], 10, 0.002)
+            wait_for(lambda: not haproxy.maint()[victim["name"]], 10, 0.002)
             t0 = time.monotonic()
             os.kill(victim["pid"], signal.SIGKILL)
-            wait_for(lambda: haproxy.maint()[victim["id"]])
+            wait_for(lambda: haproxy.maint()[victim["name"]])
             took.append((time.monotonic() - t0) * 1000)
     row("seen -> listed: kill -9 of an instance to HAProxy's slot in maint, median", "ms", median(took), 10)
     row("  p99", "ms", quantile(took, 0.99), 10)

@@ -28,6 +28,11 @@ for role in supervisor logger; do
 done
 expect "HAProxy has no rights" unprivileged "$haproxy"
 expect "each is a user of its own" [ "$(for p in $supervisor $logger $haproxy; do of "$p" Uid; done | sort -u | wc -l)" = 3 ]
+cgroup=$(sed -n 's/^0:://p' "/proc/$(pid_of api.1)/cgroup") root=/sys/fs/cgroup/unified
+[ -d $root ] || root=/sys/fs/cgroup
+if [[ $cgroup == *muster-* ]]; then
+    expect "the supervisor can read an instance's figures" setpriv --reuid="$(of "$supervisor" Uid)" --clear-groups grep -q usage "$root$cgroup/cpu.stat"
+fi
 expect "what is wanted can be read by the supervisor alone" [ "$(stat -c %a "$MUSTER_STATE/agent")" = 700 ]
 
 kill -9 "$haproxy"

@@ -82,6 +82,25 @@ static void names_cannot_lead_elsewhere(void **state)
     assert_string_equal(name, "api.1");
 }
 
+/* The keeper's umask is 0077, and the supervisor, another user, reads figures there. */
+static void others_may_look_into_it(void **state)
+{
+    (void)state;
+    NEEDS_CGROUP();
+    struct groups own;
+    struct stat st;
+    mode_t was = umask(0077);
+    groups_init(&own, &(struct groups_from){ 0 });
+    int rc = group_make(&own, "api.1", &none);
+    umask(was);
+    assert_int_equal(rc, 0);
+    assert_int_equal(fstat(own.base_fd, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0755);
+    assert_int_equal(fstatat(own.base_fd, "api.1", &st, 0), 0);
+    assert_int_equal(st.st_mode & 0777, 0755);
+    groups_done(&own);
+}
+
 static void a_group_lives_and_is_killed(void **state)
 {
     (void)state;
@@ -265,7 +284,7 @@ int main(void)
 {
 #define T_(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T_(names_cannot_lead_elsewhere), T_(a_group_lives_and_is_killed), T_(a_signal_reaches_each_member_once_and_nobody_else),
+        T_(names_cannot_lead_elsewhere), T_(others_may_look_into_it), T_(a_group_lives_and_is_killed), T_(a_signal_reaches_each_member_once_and_nobody_else),
         T_(born_into_a_group), T_(a_folder_made_anew_after_a_kill_can_be_born_into), T_(a_scan_finds_the_marker_and_knows_the_process_again),
         T_(nothing_stays_behind), T_(a_name_is_nobody_elses), T_(what_a_killed_keeper_left_is_swept),
     };
