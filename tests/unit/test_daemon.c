@@ -18,10 +18,7 @@
 #include "model/wire.h"
 #include "net/frame.h"
 #include "supervisord/daemon.h"
-
-enum { CAP_MS = 10000 };
-static char folder[64];
-static pid_t child;
+#include "tests/unit/daemon_rig.h"
 
 static int setup(void **state)
 {
@@ -32,16 +29,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    char cmd[128];
-
     (void)state;
-    if (child > 0) {
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
-    }
-    child = 0;
-    fixed_printf(cmd, "rm -rf %s", folder);
-    return system(cmd);
+    return drop_all();
 }
 
 static void start_daemon(void)
@@ -52,18 +41,6 @@ static void start_daemon(void)
     if (child == 0)
         _exit(daemon_run(&o));
     assert_true(child > 0);
-}
-
-static int end_daemon(void)
-{
-    int status = -1;
-    int64_t until = clock_mono_ms() + CAP_MS;
-
-    kill(child, SIGTERM);
-    while (waitpid(child, &status, WNOHANG) == 0 && clock_mono_ms() < until)
-        usleep(5000);
-    child = 0;
-    return status;
 }
 
 static int connect_to(const char *name)
@@ -152,7 +129,7 @@ static void the_epoch_is_above_every_other_life(void **state)
         start_daemon();
         cleanup_close int fd = agent_with_epoch(cases[i].had);
         assert_int_equal(told_epoch(fd), cases[i].least);
-        assert_int_equal(end_daemon(), 0);
+        assert_int_equal(end_child(), 0);
     }
 }
 
@@ -184,7 +161,7 @@ static void an_error_of_any_bytes_keeps_its_words(void **state)
     ask("GET /v1/%ff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer, sizeof(answer));
     assert_non_null(strstr(answer, " 404 "));
     assert_non_null(strstr(answer, "there is no /v1/"));
-    assert_int_equal(end_daemon(), 0);
+    assert_int_equal(end_child(), 0);
 }
 
 /* With an agent connected and a held call: an exit code of its own, and the call is answered. */
@@ -200,7 +177,7 @@ static void it_ends_in_order(void **state)
     cleanup_close int call = connect_to("musterd.sock");
     assert_int_equal(send(call, hold, sizeof(hold) - 1, MSG_NOSIGNAL), (ssize_t)sizeof(hold) - 1);
     usleep(200000);
-    assert_int_equal(end_daemon(), 0);
+    assert_int_equal(end_child(), 0);
     assert_true(read(call, answer, sizeof(answer) - 1) > 0);
     assert_non_null(strstr(answer, " 200 "));
 }

@@ -24,11 +24,10 @@
 #include "net/frame.h"
 #include "supervisord/daemon.h"
 #include "supervisord/link.h"
+#include "tests/unit/daemon_rig.h"
 
-enum { CAP_MS = 10000, STRANGER = 65534 };
-static char folder[64];
+enum { STRANGER = 65534 };
 static int api_fd = -1, agent_fd = -1, notify_fd = -1;
-static pid_t child;
 
 static char *in_folder(const char *name) { return xasprintf("%s/%s", folder, name); }
 
@@ -50,17 +49,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    char cmd[128];
-
     (void)state;
-    if (child > 0) {
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
-    }
-    child = 0;
     close(api_fd), close(agent_fd), close(notify_fd);
-    fixed_printf(cmd, "rm -rf %s", folder);
-    return system(cmd);
+    return drop_all();
 }
 
 /* What systemd does between fork and exec. */
@@ -95,18 +86,6 @@ static void start_service(void)
         _exit(systemd_sockets_take(&given, NULL) ? 99 : daemon_run(&o));
     }
     assert_true(child > 0);
-}
-
-static int end_service(void)
-{
-    int status = -1;
-    int64_t until = clock_mono_ms() + CAP_MS;
-
-    kill(child, SIGTERM);
-    while (waitpid(child, &status, WNOHANG) == 0 && clock_mono_ms() < until)
-        usleep(5000);
-    child = 0;
-    return status;
 }
 
 /* Waits for a message with this line in it. */
@@ -177,7 +156,7 @@ static void it_tells_how_it_is(void **state)
     for (int i = 0; i < 5; i++)
         told("WATCHDOG=1");
     assert_in_range(clock_mono_ms() - began, 300, 2000);    /* every 100 ms, not in a hurry */
-    assert_int_equal(end_service(), 0);
+    assert_int_equal(end_child(), 0);
     told("STOPPING=1");
 }
 
@@ -192,7 +171,7 @@ static void a_call_between_two_lives_is_answered(void **state)
         say(early, STATUS_CALL);
         start_service();
         assert_int_equal(answer_of(early), 200);
-        assert_int_equal(end_service(), 0);
+        assert_int_equal(end_child(), 0);
         assert_int_equal(access(path, F_OK), 0);
     }
 }
@@ -203,7 +182,7 @@ static void down_is_systemds_business(void **state)
     start_service();
     assert_int_equal(ask("POST /v1/down HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"), 409);
     assert_int_equal(ask(STATUS_CALL), 200);
-    assert_int_equal(end_service(), 0);
+    assert_int_equal(end_child(), 0);
 }
 
 /* The status that a stranger gets who is in these groups. */
@@ -236,7 +215,7 @@ static void members_of_its_group_may_speak_with_it(void **state)
     assert_int_equal(asks_as(ARRAY_LEN(many), many), 400);
     many[ARRAY_LEN(many) - 1] = getegid();
     assert_int_equal(asks_as(ARRAY_LEN(many), many), 200);
-    assert_int_equal(end_service(), 0);
+    assert_int_equal(end_child(), 0);
 }
 
 /* One that made its socket itself is for root and its user only, whatever the groups. */
@@ -260,7 +239,7 @@ static void nobody_else_without_systemd(void **state)
     assert_int_equal(chmod(path, 0666), 0);
     assert_int_equal(asks_as(1, (gid_t[]){ getegid() }), 400);
     assert_int_equal(ask(STATUS_CALL), 200);
-    assert_int_equal(end_service(), 0);
+    assert_int_equal(end_child(), 0);
 }
 
 static void the_agents_account_may_connect(void **state)
